@@ -1,0 +1,170 @@
+package broadcast
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// end ends s with err, and tells whether it was live until then.
+func (h *Hub[T]) end(s *Subscription[T], err error) bool {
+	h.turn.mu.Lock()
+	defer h.turn.mu.Unlock()
+	switch {
+	case s.ended.Load():
+		return false
+	case s.at < 0: // its context ended, or the hub closed, before it joined
+		s.finish(err, 0, false)
+		close(s.ch)
+	default:
+		h.leaveLocked(s, err)
+		h.loseInterestLocked()
+	}
+	return true
+}
+
+// leaveLocked takes the live s out of the hub. Its event in flight, if there is
+// one, counts as offered; the publisher counts what became of it.
+func (h *Hub[T]) leaveLocked(s *Subscription[T], err error) {
+	s.finish(err, h.seq.Load(), false)
+	last := h.subs[len(h.subs)-1]
+	h.subs[s.at] = last
+	last.sub.at = s.at
+	h.subs = shrunk(h.subs)
+	h.registry.leave(s, s.left)
+	h.closeLocked(s)
+}
+
+// closeLocked closes the channel of s, which has ended, or leaves that to the
+// publisher that may be sending on it.
+func (h *Hub[T]) closeLocked(s *Subscription[T]) {
+	if !s.inFlight {
+		close(s.ch)
+		return
+	}
+	h.leavers = append(h.leavers, s)
+	select {
+	case h.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (h *Hub[T]) loseInterestLocked() {
+	if h.count.Load() == 0 {
+		h.hooks.edge()
+	}
+}
+
+// Close ends the hub and all its subscriptions. A publisher that waits returns
+// ErrClosed. What is buffered stays readable, then the channels close. Close is
+// idempotent, may be called by anyone at any time, and waits for nobody's room
+// or code: at most for one pass of a publisher, which does not wait. It costs
+// O(subscriptions).
+func (h *Hub[T]) Close() { h.CloseWithError(nil) }
+
+// CloseWithError is Close with a reason: from then on Publish, and Err of the
+// subscriptions that were live, return an error that wraps both ErrClosed and
+// reason. Of several calls the first one counts. A nil reason is Close.
+func (h *Hub[T]) CloseWithError(reason error) {
+	for _, t := range h.closeAll(reason) {
+		if t.sub.stop != nil {
+			t.sub.stop()
+		}
+	}
+}
+
+// closeAll returns those who were live, nobody if the hub was closed already.
+func (h *Hub[T]) closeAll(reason error) []target[T] {
+	h.turn.mu.Lock()
+	defer h.turn.mu.Unlock()
+	if h.closed != nil {
+		return nil
+	}
+	h.closed = closedError(reason)
+	subs := h.subs
+	h.subs = nil
+	left := h.seq.Load()
+	for _, t := range subs {
+		t.sub.finish(h.closed, left, true)
+		if len(t.sub.ch) > 0 || t.sub.inFlight {
+			h.undone = append(h.undone, t.sub)
+		}
+		h.closeLocked(t.sub)
+	}
+	h.registry.leaveAll(left)
+	if len(subs) > 0 {
+		h.hooks.edge()
+	}
+	h.losses.close()
+	h.turn.dismissLocked()
+	return subs
+}
+
+// Shutdown closes the hub and waits until every subscription that was live when
+// the hub closed has been drained by its consumer, and the hooks and the logger
+// have been told everything. It returns nil then, or, when ctx ends before, an
+// error that wraps the cause of ctx and says who still holds how much. What is
+// not drained stays readable. It looks every few milliseconds, because a
+// channel gives no signal when it is received from. Shutdown must not be called
+// from a hook, which it waits for. It panics if ctx is nil.
+func (h *Hub[T]) Shutdown(ctx context.Context) error {
+	checkContext("Shutdown", ctx)
+	h.Close()
+	const longest = 50 * time.Millisecond
+	start, warned := time.Now(), false
+	for delay := time.Millisecond; ; delay = min(2*delay, longest) {
+		undone := h.drain()
+		if len(undone) == 0 && h.hooks.idle() && h.losses.idle() {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("broadcast: shutdown: %s: %w", holders(undone), context.Cause(ctx))
+		}
+		if !warned && time.Since(start) > logEvery {
+			warned = true
+			h.losses.warn("broadcast: shutdown is slow", holders(undone))
+		}
+		pause := time.NewTimer(delay)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+		}
+		pause.Stop()
+	}
+}
+
+// drain forgets those who have drained and returns the others.
+func (h *Hub[T]) drain() []*Subscription[T] {
+	h.turn.mu.Lock()
+	defer h.turn.mu.Unlock()
+	var still []*Subscription[T]
+	for _, s := range h.undone {
+		if len(s.ch) > 0 || s.inFlight {
+			still = append(still, s)
+		}
+	}
+	h.undone = still
+	return still
+}
+
+// holders says who still holds how much, with the first few by name.
+func holders[T any](undone []*Subscription[T]) string {
+	const named = 8
+	if len(undone) == 0 {
+		return "a hook or the logger has not returned"
+	}
+	var events int
+	var names []string
+	for i, s := range undone {
+		n := len(s.ch)
+		events += n
+		if i < named {
+			names = append(names, fmt.Sprintf("%s: %d", s.label(), n))
+		}
+	}
+	if len(undone) > named {
+		names = append(names, "...")
+	}
+	return fmt.Sprintf("%d subscriptions still hold %d events (%s)", len(undone), events, strings.Join(names, ", "))
+}

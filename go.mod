@@ -1,0 +1,3 @@
+module github.com/gobroadcast/broadcast
+
+go 1.26

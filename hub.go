@@ -1,0 +1,126 @@
+package broadcast
+
+import (
+	"context"
+	"iter"
+	"math/rand/v2"
+)
+
+// Hub fans events out to its subscriptions. Make one with New; a Hub must not
+// be copied. All methods may be called by any number of goroutines at once.
+//
+// A hub owns no goroutine while it is idle and none per subscription. Its
+// memory is the buffers of its subscriptions plus a constant for each.
+type Hub[T any] struct {
+	buffer int    // written once, by New
+	policy Policy // written once, by New
+	epoch  uint64 // written once, by New
+
+	counters
+	registry
+	hooks  hooks
+	losses *losses // nil unless there is a logger
+
+	turn   turn
+	subs   []target[T]        // the live subscriptions, in no order; guarded by turn.mu
+	lastID uint64             // guarded by turn.mu
+	closed error              // nil while open; guarded by turn.mu
+	undone []*Subscription[T] // after Close: those that may not have drained; guarded by turn.mu
+
+	flight[T] // what whoever has the turn keeps of the event in flight
+}
+
+// target is a live subscription as the pass of a publisher sees it. The channel
+// stands here again so that the pass touches no subscription that has room:
+// see BenchmarkPairRoom. It is nil for a subscription with a filter: sending
+// on nil never succeeds, which leads to the slow path without a test of its own.
+type target[T any] struct {
+	ch  chan T
+	sub *Subscription[T]
+}
+
+// New makes a hub whose subscriptions have a buffer of exactly buffer events
+// and the given policy at a full one, unless Subscribe is told otherwise. It
+// panics if buffer is negative or policy is nil or an unknown Action.
+func New[T any](buffer int, policy Policy, opts ...Option) *Hub[T] {
+	checkBuffer("New", buffer)
+	checkPolicy("New", policy)
+	var c hubConfig
+	for _, o := range opts {
+		o.applyHub(&c)
+	}
+	h := &Hub[T]{buffer: buffer, policy: policy, losses: newLosses(c.logger)}
+	for h.epoch == 0 {
+		h.epoch = rand.Uint64()
+	}
+	h.hooks.interest, h.hooks.onEject = c.interest, c.onEject
+	h.kick = make(chan struct{}, 1)
+	return h
+}
+
+// Subscribe adds a subscription. Every event whose Publish begins after
+// Subscribe has returned is offered to it. On a closed hub, and with a context
+// that is done, it returns a subscription that has already ended, as its Err
+// says. It never waits for a blocked publisher, at most for a pass of one,
+// which does not wait. It costs O(1) and allocates the channel and at most 512
+// bytes. It panics if a filter is not for the hub's T.
+func (h *Hub[T]) Subscribe(opts ...SubscribeOption) *Subscription[T] {
+	s, ctx := h.newSubscription(opts)
+	if ctx != nil {
+		if ctx.Err() != nil {
+			h.end(s, context.Cause(ctx))
+			return s
+		}
+		// The context may end before s has joined; end knows. It does not touch
+		// stop, which is being written.
+		s.stop = context.AfterFunc(ctx, func() { h.end(s, context.Cause(ctx)) })
+	}
+	h.turn.mu.Lock()
+	switch {
+	case h.closed != nil:
+		closed := h.closed
+		h.turn.mu.Unlock()
+		if h.end(s, closed) && s.stop != nil {
+			s.stop()
+		}
+		return s
+	case !s.ended.Load():
+		h.joinLocked(s)
+	}
+	h.turn.mu.Unlock()
+	return s
+}
+
+func (h *Hub[T]) joinLocked(s *Subscription[T]) {
+	h.lastID++
+	s.id = h.lastID
+	s.joined = h.seq.Load()
+	s.at = len(h.subs)
+	t := target[T]{s.ch, s}
+	if s.keep != nil {
+		t.ch = nil
+	}
+	h.subs = append(h.subs, t)
+	h.registry.join(s)
+	if h.count.Load() == 1 {
+		h.hooks.edge()
+	}
+}
+
+// Len returns how many subscriptions are live. It never blocks.
+func (h *Hub[T]) Len() int { return int(h.count.Load()) }
+
+// Epoch returns a random number that tells this hub from every other, those of
+// earlier processes included: a sequence number means something only together
+// with it. It is never 0. It never blocks.
+func (h *Hub[T]) Epoch() uint64 { return h.epoch }
+
+// Stats returns what the hub has counted. It never waits for a publisher, and
+// costs the same for any number of subscriptions.
+func (h *Hub[T]) Stats() Stats { return h.counters.stats(&h.registry) }
+
+// Subscriptions returns the stats of every live subscription, each once, in no
+// order. Those that come or go during the iteration may be left out. The
+// iteration never waits for a publisher nor holds one up, holds no lock while
+// the loop's body runs, and costs O(subscriptions).
+func (h *Hub[T]) Subscriptions() iter.Seq[SubscriptionStats] { return h.registry.all }

@@ -1,0 +1,156 @@
+package broadcast
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// logEvery is the shortest time between two lines of one kind, and how long a
+// publish is blocked before that is worth a line.
+const logEvery = time.Second
+
+// maxLogNames bounds the members that one line is chosen from.
+const maxLogNames = 1024
+
+// lossKind is a kind of log line.
+type lossKind uint8
+
+const (
+	lossDropped lossKind = iota // counts events
+	lossEjected                 // counts subscriptions
+	lossBlocked                 // counts publishes
+	lossKinds
+)
+
+// lossLines are the constant parts of the lines: the message, and what the line
+// counts.
+var lossLines = [lossKinds]struct{ msg, unit string }{
+	lossDropped: {"broadcast: events dropped", "dropped"},
+	lossEjected: {"broadcast: subscriber ejected", "ejected"},
+	lossBlocked: {"broadcast: publish blocked for over a second", "blocked"},
+}
+
+// losses logs what goes wrong, at most one line per second and kind, from a
+// goroutine that ends a second after the last loss, or at once when the hub
+// closes. A line names the subscriber with the greatest loss since the last
+// line; what the others lost is in "suppressed". So the lines add up to
+// everything. A nil *losses logs nothing.
+type losses struct {
+	logger *slog.Logger
+	closed chan struct{} // closed with the hub
+
+	mu      sync.Mutex
+	since   [lossKinds]tally // the last line; guarded by mu
+	running bool             // the goroutine lives; guarded by mu
+}
+
+// tally is who lost how much.
+type tally struct {
+	by     map[*member]uint64
+	others uint64 // of those whom maxLogNames kept out of by
+}
+
+func newLosses(l *slog.Logger) *losses {
+	if l == nil {
+		return nil
+	}
+	return &losses{logger: l, closed: make(chan struct{})}
+}
+
+// note counts one loss of m. It never waits for the logger.
+func (l *losses) note(kind lossKind, m *member) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := &l.since[kind]
+	if t.by == nil {
+		t.by = map[*member]uint64{}
+	}
+	if _, known := t.by[m]; known || len(t.by) < maxLogNames {
+		t.by[m]++
+	} else {
+		t.others++
+	}
+	if !l.running {
+		l.running = true
+		go l.run()
+	}
+}
+
+func (l *losses) run() {
+	pause := time.NewTimer(logEvery)
+	defer pause.Stop()
+	for l.flush() {
+		pause.Reset(logEvery)
+		select {
+		case <-pause.C:
+		case <-l.closed:
+		}
+	}
+}
+
+// flush logs what has come since the last call, and ends the goroutine if that
+// was nothing.
+func (l *losses) flush() bool {
+	l.mu.Lock()
+	since := l.since
+	l.since = [lossKinds]tally{}
+	l.running = since[lossDropped].by != nil || since[lossEjected].by != nil || since[lossBlocked].by != nil
+	more := l.running
+	l.mu.Unlock()
+	for kind, t := range since {
+		if t.by != nil {
+			l.line(lossKind(kind), t)
+		}
+	}
+	return more
+}
+
+func (l *losses) line(kind lossKind, t tally) {
+	var worst *member
+	all := t.others
+	for m, n := range t.by {
+		all += n
+		if worst == nil || n > t.by[worst] || n == t.by[worst] && m.id < worst.id {
+			worst = m
+		}
+	}
+	attrs := []slog.Attr{
+		slog.String("subscriber", worst.label()),
+		slog.Uint64(lossLines[kind].unit, t.by[worst]),
+	}
+	if kind == lossEjected {
+		attrs[1] = slog.Uint64("dropped", worst.dropped.Load())
+	}
+	if rest := all - t.by[worst]; rest > 0 {
+		attrs = append(attrs, slog.Uint64("suppressed", rest))
+	}
+	l.logger.LogAttrs(context.Background(), slog.LevelWarn, lossLines[kind].msg, attrs...)
+}
+
+// warn logs one line on the caller's stack.
+func (l *losses) warn(msg, who string) {
+	if l != nil {
+		l.logger.LogAttrs(context.Background(), slog.LevelWarn, msg, slog.String("holders", who))
+	}
+}
+
+func (l *losses) close() {
+	if l != nil {
+		close(l.closed)
+	}
+}
+
+// idle tells whether everything has been logged.
+func (l *losses) idle() bool {
+	if l == nil {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.running
+}

@@ -1,0 +1,200 @@
+package broadcast
+
+import (
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+)
+
+// dropReason is the index of a reason among the hub's drop counters.
+type dropReason uint8
+
+const (
+	droppedNewest dropReason = iota
+	droppedOldest
+	droppedCanceled
+	droppedClosed
+	droppedEjected
+	dropReasons
+)
+
+// counters are what a hub counts. Only the common is derived from seq: offered
+// is seq less where a subscription joined. The rest is counted as it happens,
+// on the slow paths, here and in the member, so that nothing needs to be
+// folded when a member leaves.
+type counters struct {
+	seq      atomic.Uint64 // the last event's number; written with the turn's mutex held
+	dropped  [dropReasons]atomic.Uint64
+	filtered atomic.Uint64
+	ejected  atomic.Uint64
+	blocked  atomic.Uint64
+}
+
+// member is what the hub keeps of everyone who takes its events: identity and
+// accounting.
+type member struct {
+	id     uint64 // written once, when it joins
+	joined uint64 // the number it joined behind; written once, when it joins
+	name   string // written once, before it joins
+
+	dropped  atomic.Uint64
+	filtered atomic.Uint64
+
+	place int // in its shard of the registry; guarded by the shard's mutex
+
+	ended atomic.Bool // set once, with the turn's mutex held; what is below is written before
+	err   error       // why it ended
+	left  uint64      // the number it left behind
+	byHub bool        // the whole hub closed
+}
+
+// finish ends the member. The turn's mutex must be held.
+func (m *member) finish(err error, left uint64, byHub bool) {
+	m.err, m.left, m.byHub = err, left, byHub
+	m.ended.Store(true)
+}
+
+// offered is how many events were numbered while the member was live.
+func (m *member) offered(c *counters) uint64 {
+	// seq first: a member that leaves after the load has at least this number, so
+	// what is returned never goes back.
+	upTo := c.seq.Load()
+	if m.ended.Load() {
+		upTo = m.left
+	}
+	return upTo - m.joined
+}
+
+// label names the member in logs and errors.
+func (m *member) label() string {
+	if m.name != "" {
+		return strconv.Quote(m.name)
+	}
+	return "#" + strconv.FormatUint(m.id, 10)
+}
+
+// registered is a member that can be asked for its stats by anyone.
+type registered interface {
+	Stats() SubscriptionStats
+	base() *member
+}
+
+// registry holds the live members for those who look, in shards, so that
+// nobody who looks ever waits for a publisher or holds one up: a shard's mutex
+// is held for one insertion, one removal, or the copying of its pointers.
+type registry struct {
+	shards [16]shard
+	count  atomic.Int64 // live members
+}
+
+type shard struct {
+	mu   sync.Mutex
+	live []registered // guarded by mu
+	// base makes base + len(live)*seq the number of events that were offered to
+	// all members that ever were in this shard: the sum of where they left less
+	// the sum of where they joined, modulo 2^64. Guarded by mu.
+	base uint64
+}
+
+// join and leave are called with the turn's mutex held, so seq stands still and
+// the number of offered events does not jump.
+func (r *registry) join(m registered) {
+	b := m.base()
+	s := &r.shards[b.id%uint64(len(r.shards))]
+	s.mu.Lock()
+	b.place = len(s.live)
+	s.live = append(s.live, m)
+	s.base -= b.joined
+	s.mu.Unlock()
+	r.count.Add(1)
+}
+
+func (r *registry) leave(m registered, left uint64) {
+	b := m.base()
+	s := &r.shards[b.id%uint64(len(r.shards))]
+	s.mu.Lock()
+	last := s.live[len(s.live)-1]
+	s.live[b.place] = last
+	last.base().place = b.place
+	s.live = shrunk(s.live)
+	s.base += left
+	s.mu.Unlock()
+	r.count.Add(-1)
+}
+
+// leaveAll is leave for everyone at once.
+func (r *registry) leaveAll(left uint64) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		s.base += uint64(len(s.live)) * left
+		r.count.Add(-int64(len(s.live)))
+		s.live = nil
+		s.mu.Unlock()
+	}
+}
+
+// offered is how many events were offered to all members that ever were. It
+// never goes back: seq is loaded while the shard stands still.
+func (r *registry) offered(c *counters) uint64 {
+	var sum uint64
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		sum += s.base + uint64(len(s.live))*c.seq.Load()
+		s.mu.Unlock()
+	}
+	return sum
+}
+
+// all calls yield for every live member, each at most once, without a lock.
+func (r *registry) all(yield func(SubscriptionStats) bool) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		live := slices.Clone(s.live)
+		s.mu.Unlock()
+		for _, m := range live {
+			if !m.base().ended.Load() && !yield(m.Stats()) {
+				return
+			}
+		}
+	}
+}
+
+// shrunk drops the last element of list, so that what it held is not reachable
+// any more, and gives memory back when three quarters of it are unused.
+func shrunk[E any](list []E) []E {
+	n := len(list) - 1
+	clear(list[n:])
+	list = list[:n]
+	if cap(list) > 64 && n < cap(list)/4 {
+		list = append(make([]E, 0, cap(list)/2), list...)
+	}
+	return list
+}
+
+// stats reads the losses first, then what was offered, then what was
+// published, so that a snapshot taken in the middle of a publish never shows
+// more lost than offered.
+func (c *counters) stats(r *registry) Stats {
+	d := DropReasons{
+		Newest:   c.dropped[droppedNewest].Load(),
+		Oldest:   c.dropped[droppedOldest].Load(),
+		Canceled: c.dropped[droppedCanceled].Load(),
+		Closed:   c.dropped[droppedClosed].Load(),
+		Ejected:  c.dropped[droppedEjected].Load(),
+	}
+	s := Stats{
+		DroppedBy: d,
+		Dropped:   d.Newest + d.Oldest + d.Canceled + d.Closed + d.Ejected,
+		Filtered:  c.filtered.Load(),
+		Ejected:   c.ejected.Load(),
+		Blocked:   c.blocked.Load(),
+	}
+	s.Subscribers = int(r.count.Load())
+	s.Offered = r.offered(c)
+	s.Published = c.seq.Load()
+	return s
+}

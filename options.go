@@ -1,0 +1,131 @@
+package broadcast
+
+import (
+	"context"
+	"log/slog"
+)
+
+// Option configures a hub. Where an option is given twice, the last one counts.
+type Option interface{ applyHub(*hubConfig) }
+
+// SubscribeOption configures one subscription. Where an option is given twice,
+// the last one counts.
+type SubscribeOption interface{ applySubscription(*subscribeConfig) }
+
+type hubConfig struct {
+	interest func(active bool)
+	onEject  func(SubscriptionStats)
+	logger   *slog.Logger
+}
+
+// subscribeConfig lives for one call of Subscribe, the context in it included.
+type subscribeConfig struct {
+	buffer int
+	policy Policy
+	name   string
+	ctx    context.Context
+	keep   any // a func(T) bool for the hub's T, or nil
+}
+
+type hubOption func(*hubConfig)
+
+func (o hubOption) applyHub(c *hubConfig) { o(c) }
+
+type subscribeOption func(*subscribeConfig)
+
+func (o subscribeOption) applySubscription(c *subscribeConfig) { o(c) }
+
+// WithInterest calls fn with true when the hub gets its first subscriber and
+// with false after the last one has left, so that a source can be started and
+// stopped with demand. Without it nothing is called.
+//
+// Every change is told, in order and never conflated, one call at a time, on a
+// goroutine of the hub's that lives only while there is something to tell. fn
+// may call any method of the hub; it may take its time, which holds up only
+// other hooks and Shutdown. WithInterest panics if fn is nil.
+func WithInterest(fn func(active bool)) Option {
+	if fn == nil {
+		panic("broadcast: WithInterest: nil function: pass one, or leave the option out")
+	}
+	return hubOption(func(c *hubConfig) { c.interest = fn })
+}
+
+// WithOnEject calls fn with the final counts of every subscription that its
+// policy ejected. Without it nothing is called. fn runs as the hook of
+// WithInterest does, in one order with it. While fn is so slow that 1,024
+// ejects wait for it, further ones are not told to it; Stats counts them all.
+// WithOnEject panics if fn is nil.
+func WithOnEject(fn func(SubscriptionStats)) Option {
+	if fn == nil {
+		panic("broadcast: WithOnEject: nil function: pass one, or leave the option out")
+	}
+	return hubOption(func(c *hubConfig) { c.onEject = fn })
+}
+
+// WithLogger has the hub log what goes wrong to l: events dropped, subscribers
+// ejected, a publish blocked for over a second, a slow Shutdown, at most one
+// line per second and kind. nil, and a hub without the option, log nothing. A
+// publish that loses nothing logs nothing and costs nothing more. The lines
+// come from a goroutine of the hub's that ends a second after the last loss, or
+// with the hub; so a handler that publishes to the same hub is safe.
+func WithLogger(l *slog.Logger) Option {
+	return hubOption(func(c *hubConfig) { c.logger = l })
+}
+
+// WithBuffer gives the subscription a buffer of exactly n events; without it,
+// it has the hub's. With 0 an event is handed over only while the subscriber is
+// receiving. WithBuffer panics if n is negative.
+func WithBuffer(n int) SubscribeOption {
+	checkBuffer("WithBuffer", n)
+	return subscribeOption(func(c *subscribeConfig) { c.buffer = n })
+}
+
+// WithPolicy gives the subscription a policy of its own; without it, it has the
+// hub's. WithPolicy panics if p is nil or an unknown Action.
+func WithPolicy(p Policy) SubscribeOption {
+	checkPolicy("WithPolicy", p)
+	return subscribeOption(func(c *subscribeConfig) { c.policy = p })
+}
+
+// WithName gives the subscription a name for Stats, logs and policies. Names
+// need not be unique. Without it, the name is empty.
+func WithName(name string) SubscribeOption {
+	return subscribeOption(func(c *subscribeConfig) { c.name = name })
+}
+
+// WithContext ends the subscription when ctx ends; Err is then the cause of
+// ctx. It costs no goroutine while ctx lives. With a ctx that is already done,
+// Subscribe returns a subscription already ended. WithContext panics if ctx is
+// nil.
+func WithContext(ctx context.Context) SubscribeOption {
+	checkContext("WithContext", ctx)
+	return subscribeOption(func(c *subscribeConfig) { c.ctx = ctx })
+}
+
+// WithFilter gives the subscription only the events for which keep returns
+// true; the others count as filtered and take no room. Without it, it gets all.
+// Subscribe panics if T is not the hub's T; WithFilter panics if keep is nil.
+//
+// keep is called in the middle of a publish, by one goroutine at a time per
+// hub, and holds up every publisher until it returns. It must not publish to
+// the same hub; anything else is safe. If it panics, the event counts as
+// dropped for this subscription alone, all others get it, and the panic goes on
+// up through Publish.
+func WithFilter[T any](keep func(T) bool) SubscribeOption {
+	if keep == nil {
+		panic("broadcast: WithFilter: nil function: pass one, or leave the option out")
+	}
+	return subscribeOption(func(c *subscribeConfig) { c.keep = keep })
+}
+
+func checkBuffer(fn string, n int) {
+	if n < 0 {
+		panic("broadcast: " + fn + ": negative buffer: pass 0 (hand-off only) or more")
+	}
+}
+
+func checkContext(fn string, ctx context.Context) {
+	if ctx == nil {
+		panic("broadcast: " + fn + ": nil context: pass context.Background() if nothing ends it")
+	}
+}

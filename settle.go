@@ -1,0 +1,216 @@
+package broadcast
+
+import (
+	"context"
+	"time"
+)
+
+// flight is what the publisher that has the turn keeps of the event in flight.
+type flight[T any] struct {
+	// aloft are the subscriptions that the pass could not serve: they have a
+	// filter or policy of the user's own, or are full and to be waited for. While
+	// they are inFlight, nobody else closes their channels. Guarded by the turn.
+	aloft []*Subscription[T]
+	asked *Subscription[T] // its filter or policy is running; guarded by the turn
+	full  []awaited[T]     // of aloft, those that are waited for; guarded by the turn
+	stops []func() bool    // leave the contexts of those ejected; guarded by the turn
+
+	waited   bool      // counted as blocked; guarded by the turn
+	start    time.Time // of all waits of this event; zero: none has a time. Guarded by the turn
+	warned   bool      // that it blocked for long; guarded by the turn
+	canceled error     // why subscriptions were given up; guarded by the turn
+	cutOff   bool      // the hub closed before a subscription had the event; guarded by turn.mu
+
+	leavers []*Subscription[T] // ended while inFlight, to be closed by the publisher; guarded by turn.mu
+	kick    chan struct{}      // one token: leavers has grown. Written once, by New
+}
+
+// awaited is a full subscription.
+type awaited[T any] struct {
+	sub      *Subscription[T]
+	deadline time.Time // of BlockFor; zero: none
+	then     Policy    // of BlockFor, asked at the deadline
+}
+
+// land settles the event in flight and gives the turn back. The turn's mutex
+// must be held; it is not on return.
+func (h *Hub[T]) land(ctx context.Context, event T) error {
+	defer h.giveBack()
+	if len(h.aloft) == 0 {
+		return nil
+	}
+	return h.settle(ctx, event)
+}
+
+// giveBack gives the turn back and lets the mutex go. What is user code, be it
+// that of a context, comes after both.
+func (h *Hub[T]) giveBack() {
+	stops := h.stops
+	h.stops = nil
+	h.turn.passLocked()
+	h.turn.mu.Unlock()
+	for _, stop := range stops {
+		stop()
+	}
+}
+
+// settle takes the event to an end for everyone in aloft: it asks their filters
+// and policies and waits for those that are to be waited for. The turn's mutex
+// is held on entry and on return, and not while user code runs or anything
+// waits. It returns the error of a publish that some live subscription missed.
+func (h *Hub[T]) settle(ctx context.Context, event T) (err error) {
+	h.turn.busy = true
+	h.turn.mu.Unlock()
+	defer func() {
+		h.turn.mu.Lock()
+		err = h.settledLocked()
+	}()
+	h.work(ctx, event, 0)
+	return nil
+}
+
+// settledLocked ends the flight and returns its outcome.
+func (h *Hub[T]) settledLocked() (err error) {
+	h.releaseLeaversLocked()
+	for _, s := range h.aloft {
+		s.inFlight = false
+	}
+	switch {
+	case h.canceled != nil:
+		err = partial(h.canceled)
+	case h.cutOff:
+		err = partial(h.closed)
+	}
+	h.aloft = emptied(h.aloft, len(h.subs))
+	h.full = emptied(h.full, len(h.subs))
+	h.waited, h.warned, h.start, h.canceled, h.cutOff = false, false, time.Time{}, nil, false
+	return err
+}
+
+// work looks at everyone in aloft from next on, and then waits. Where the
+// user's code panics or calls runtime.Goexit, the event is lost for that
+// subscription, and work goes on with the others from a deferred call: so the
+// panic keeps its stack and reaches the caller of Publish in the end.
+func (h *Hub[T]) work(ctx context.Context, event T, next int) {
+	defer func() {
+		if s := h.asked; s != nil {
+			h.asked = nil
+			h.drop(s, droppedNewest)
+			h.work(ctx, event, next)
+		}
+	}()
+	for next < len(h.aloft) {
+		s := h.aloft[next]
+		next++
+		h.look(s, event)
+	}
+	h.wait(ctx, event)
+}
+
+// look asks the filter of s, offers it the event, and asks its policy if it is
+// full. Whoever has left meanwhile is left to releaseLeavers.
+func (h *Hub[T]) look(s *Subscription[T], event T) {
+	if s.ended.Load() {
+		return
+	}
+	if s.keep != nil {
+		if !h.keeps(s, event) || s.ended.Load() {
+			return
+		}
+		select {
+		case s.ch <- event:
+			s.open = false
+			return
+		default:
+		}
+	}
+	switch p := s.policy.(type) {
+	case Action:
+		h.obey(s, p, event)
+	case blockFor:
+		s.overflows.note(h.seq.Load())
+		h.full = append(h.full, awaited[T]{s, h.waitStart().Add(p.d), p.then})
+	default:
+		s.overflows.note(h.seq.Load())
+		h.consult(s, p, event)
+	}
+}
+
+// keeps asks the filter of s.
+func (h *Hub[T]) keeps(s *Subscription[T], event T) bool {
+	if s.overflows != nil {
+		s.overflows.skipped++ // stays if the filter panics
+	}
+	h.asked = s
+	keep := s.keep(event)
+	h.asked = nil
+	if !keep {
+		s.open = false
+		s.filtered.Add(1)
+		h.filtered.Add(1)
+		return false
+	}
+	if s.overflows != nil {
+		s.overflows.skipped--
+	}
+	return true
+}
+
+// consult asks p, and does what it says to the full s.
+func (h *Hub[T]) consult(s *Subscription[T], p Policy, event T) {
+	h.asked = s
+	action := p.Overflow(s.overflow())
+	checkAction("Policy", action)
+	h.asked = nil
+	if !s.ended.Load() {
+		h.obey(s, action, event)
+	}
+}
+
+// obey does what action says to the full s, which is in flight.
+func (h *Hub[T]) obey(s *Subscription[T], action Action, event T) {
+	switch action {
+	case Block:
+		h.full = append(h.full, awaited[T]{sub: s})
+	case DropNewest:
+		h.drop(s, droppedNewest)
+	case DropOldest:
+		h.displace(s, event)
+	case Eject:
+		h.turn.mu.Lock()
+		if !s.ended.Load() {
+			s.inFlight = false // it is this publisher's, and not being sent on
+			h.ejectLocked(s)
+		}
+		h.turn.mu.Unlock()
+	}
+}
+
+// releaseLeavers ends the flight for those who left during it.
+func (h *Hub[T]) releaseLeavers() {
+	h.turn.mu.Lock()
+	h.releaseLeaversLocked()
+	h.turn.mu.Unlock()
+}
+
+func (h *Hub[T]) releaseLeaversLocked() {
+	for _, s := range h.leavers {
+		if s.open {
+			h.drop(s, droppedClosed)
+			h.cutOff = h.cutOff || s.byHub
+		}
+		s.inFlight = false
+		close(s.ch)
+	}
+	h.leavers = emptied(h.leavers, len(h.subs))
+}
+
+// emptied returns list without its elements, for reuse unless it is much larger
+// than a hub of n subscriptions needs.
+func emptied[E any](list []E, n int) []E {
+	if cap(list) > 64 && cap(list) > 4*n {
+		return nil
+	}
+	clear(list)
+	return list[:0]
+}
