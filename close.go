@@ -32,6 +32,7 @@ func (h *Hub[T]) leaveLocked(s *Subscription[T], err error) {
 	h.subs[s.at] = last
 	last.sub.at = s.at
 	h.subs = shrunk(h.subs)
+	h.trimLocked()
 	h.registry.leave(s, s.left)
 	h.closeLocked(s)
 }
@@ -59,7 +60,7 @@ func (h *Hub[T]) loseInterestLocked() {
 // Close ends the hub and all its subscriptions. A publisher that waits returns
 // ErrClosed. What is buffered stays readable, then the channels close. Close is
 // idempotent, may be called by anyone at any time, and waits for nobody's room
-// or code: at most for one pass of a publisher, which does not wait. It costs
+// or code: at most for passes of publishers that do not wait. It costs
 // O(subscriptions).
 func (h *Hub[T]) Close() { h.CloseWithError(nil) }
 
@@ -107,7 +108,8 @@ func (h *Hub[T]) closeAll(reason error) []target[T] {
 // error that wraps the cause of ctx and says who still holds how much. What is
 // not drained stays readable. It looks every few milliseconds, because a
 // channel gives no signal when it is received from. Shutdown must not be called
-// from a hook, which it waits for. It panics if ctx is nil.
+// from what it waits for: a hook, a filter, a policy or the logger's handler. It
+// panics if ctx is nil.
 func (h *Hub[T]) Shutdown(ctx context.Context) error {
 	checkContext("Shutdown", ctx)
 	h.Close()
@@ -119,11 +121,11 @@ func (h *Hub[T]) Shutdown(ctx context.Context) error {
 			return nil
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("broadcast: shutdown: %s: %w", holders(undone), context.Cause(ctx))
+			return fmt.Errorf("broadcast: shutdown: %s: %w", holders(undone), causeOf(ctx))
 		}
 		if !warned && time.Since(start) > logEvery {
 			warned = true
-			h.losses.warn("broadcast: shutdown is slow", holders(undone))
+			h.losses.noteShutdown(holders(undone))
 		}
 		pause := time.NewTimer(delay)
 		select {
@@ -166,5 +168,5 @@ func holders[T any](undone []*Subscription[T]) string {
 	if len(undone) > named {
 		names = append(names, "...")
 	}
-	return fmt.Sprintf("%d subscriptions still hold %d events (%s)", len(undone), events, strings.Join(names, ", "))
+	return fmt.Sprintf("%d events are still buffered in %d subscription(s) (%s)", events, len(undone), strings.Join(names, ", "))
 }

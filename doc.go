@@ -49,7 +49,8 @@
 //   - [BlockFor]: the publisher waits for a bounded time, then one of the others.
 //   - [PolicyFunc]: the user's own decision, event by event.
 //
-// Under all but Block a stuck subscriber changes nothing for the others. A
+// Under DropNewest, DropOldest and Eject a stuck subscriber changes nothing for
+// the others. A
 // publish that must wait first offers its event to everyone with room, and then
 // waits for all full subscriptions together.
 //
@@ -72,8 +73,9 @@
 //
 // # Contexts
 //
-// The context of Publish bounds its waits: for the turn and for room. A context
-// that has ended wins over everything else. When it ends after the event was
+// The context of Publish bounds its waits: for the turn and for room. With a
+// context that has ended before the call nothing is published, also where there
+// is room. When it ends after the event was
 // numbered, the error wraps [ErrPartial] too, which tells a caller that
 // publishing again would give the event twice to some. [WithContext] bounds
 // the life of a subscription.
@@ -83,7 +85,7 @@
 // Hooks ([WithInterest], [WithOnEject]) run on a goroutine of the hub's, one at
 // a time and in order, outside of every lock, and may call anything. Filters and
 // policies are asked in the middle of a publish: they must not publish to the
-// same hub, and may do anything else.
+// same hub nor wait for it with Shutdown, and may do anything else.
 //
 // # Cost
 //

@@ -1,8 +1,9 @@
 package broadcast
 
 import (
+	"cmp"
+	"context"
 	"errors"
-	"fmt"
 )
 
 var (
@@ -22,15 +23,24 @@ var (
 	ErrPartial = errors.New("broadcast: event published, but not to every subscription")
 )
 
-// partial is the error of a publish that some live subscription has missed.
-func partial(cause error) error {
-	return fmt.Errorf("%w: %w", ErrPartial, cause)
-}
+// because is an error of this package and its cause. It asks the cause for its
+// text only when it is printed: the text is the user's code, and errors are
+// made while others wait.
+type because struct{ what, cause error }
+
+func (e because) Error() string   { return e.what.Error() + ": " + e.cause.Error() }
+func (e because) Unwrap() []error { return []error{e.what, e.cause} }
 
 // closedError is what a hub that was closed for reason returns from then on.
 func closedError(reason error) error {
 	if reason == nil {
 		return ErrClosed
 	}
-	return fmt.Errorf("%w: %w", ErrClosed, reason)
+	return because{ErrClosed, reason}
+}
+
+// causeOf is why ctx has ended. It is never nil, also for a context of the
+// user's own that has forgotten.
+func causeOf(ctx context.Context) error {
+	return cmp.Or(context.Cause(ctx), context.Canceled)
 }

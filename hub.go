@@ -40,8 +40,10 @@ type target[T any] struct {
 }
 
 // New makes a hub whose subscriptions have a buffer of exactly buffer events
-// and the given policy at a full one, unless Subscribe is told otherwise. It
-// panics if buffer is negative or policy is nil or an unknown Action.
+// and the given policy at a full one, unless Subscribe is told otherwise. T may
+// be any type of at most 64 KiB, which is the limit of a channel's element; of a
+// larger one, publish a pointer. New panics if buffer is negative or policy is
+// nil or an unknown Action.
 func New[T any](buffer int, policy Policy, opts ...Option) *Hub[T] {
 	checkBuffer("New", buffer)
 	checkPolicy("New", policy)
@@ -61,19 +63,19 @@ func New[T any](buffer int, policy Policy, opts ...Option) *Hub[T] {
 // Subscribe adds a subscription. Every event whose Publish begins after
 // Subscribe has returned is offered to it. On a closed hub, and with a context
 // that is done, it returns a subscription that has already ended, as its Err
-// says. It never waits for a blocked publisher, at most for a pass of one,
-// which does not wait. It costs O(1) and allocates the channel and at most 512
+// says. It never waits for a blocked publisher, at most for passes of publishers
+// that do not wait. It costs O(1) and allocates the channel and at most 512
 // bytes. It panics if a filter is not for the hub's T.
 func (h *Hub[T]) Subscribe(opts ...SubscribeOption) *Subscription[T] {
 	s, ctx := h.newSubscription(opts)
 	if ctx != nil {
 		if ctx.Err() != nil {
-			h.end(s, context.Cause(ctx))
+			h.end(s, causeOf(ctx))
 			return s
 		}
 		// The context may end before s has joined; end knows. It does not touch
 		// stop, which is being written.
-		s.stop = context.AfterFunc(ctx, func() { h.end(s, context.Cause(ctx)) })
+		s.stop = context.AfterFunc(ctx, func() { h.end(s, causeOf(ctx)) })
 	}
 	h.turn.mu.Lock()
 	switch {
@@ -121,6 +123,6 @@ func (h *Hub[T]) Stats() Stats { return h.counters.stats(&h.registry) }
 
 // Subscriptions returns the stats of every live subscription, each once, in no
 // order. Those that come or go during the iteration may be left out. The
-// iteration never waits for a publisher nor holds one up, holds no lock while
-// the loop's body runs, and costs O(subscriptions).
+// iteration never waits for a publisher, holds no lock while the loop's body
+// runs, and costs O(subscriptions).
 func (h *Hub[T]) Subscriptions() iter.Seq[SubscriptionStats] { return h.registry.all }

@@ -43,6 +43,7 @@ type losses struct {
 
 	mu      sync.Mutex
 	since   [lossKinds]tally // the last line; guarded by mu
+	slow    string           // who holds up a slow Shutdown; guarded by mu
 	running bool             // the goroutine lives; guarded by mu
 }
 
@@ -75,6 +76,21 @@ func (l *losses) note(kind lossKind, m *member) {
 	} else {
 		t.others++
 	}
+	l.startLocked()
+}
+
+// noteShutdown has it logged that a Shutdown waits for holders.
+func (l *losses) noteShutdown(holders string) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.slow = holders
+	l.startLocked()
+}
+
+func (l *losses) startLocked() {
 	if !l.running {
 		l.running = true
 		go l.run()
@@ -82,6 +98,12 @@ func (l *losses) note(kind lossKind, m *member) {
 }
 
 func (l *losses) run() {
+	finished := false
+	defer func() {
+		if !finished { // the logger's handler called runtime.Goexit
+			go l.run()
+		}
+	}()
 	pause := time.NewTimer(logEvery)
 	defer pause.Stop()
 	for l.flush() {
@@ -91,21 +113,28 @@ func (l *losses) run() {
 		case <-l.closed:
 		}
 	}
+	finished = true
 }
 
 // flush logs what has come since the last call, and ends the goroutine if that
 // was nothing.
 func (l *losses) flush() bool {
 	l.mu.Lock()
-	since := l.since
-	l.since = [lossKinds]tally{}
-	l.running = since[lossDropped].by != nil || since[lossEjected].by != nil || since[lossBlocked].by != nil
-	more := l.running
+	since, slow := l.since, l.slow
+	l.since, l.slow = [lossKinds]tally{}, ""
+	more := slow != ""
+	for _, t := range since {
+		more = more || t.by != nil
+	}
+	l.running = more
 	l.mu.Unlock()
 	for kind, t := range since {
 		if t.by != nil {
 			l.line(lossKind(kind), t)
 		}
+	}
+	if slow != "" {
+		l.logger.LogAttrs(context.Background(), slog.LevelWarn, "broadcast: shutdown is slow", slog.String("holders", slow))
 	}
 	return more
 }
@@ -130,13 +159,6 @@ func (l *losses) line(kind lossKind, t tally) {
 		attrs = append(attrs, slog.Uint64("suppressed", rest))
 	}
 	l.logger.LogAttrs(context.Background(), slog.LevelWarn, lossLines[kind].msg, attrs...)
-}
-
-// warn logs one line on the caller's stack.
-func (l *losses) warn(msg, who string) {
-	if l != nil {
-		l.logger.LogAttrs(context.Background(), slog.LevelWarn, msg, slog.String("holders", who))
-	}
 }
 
 func (l *losses) close() {

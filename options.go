@@ -64,10 +64,11 @@ func WithOnEject(fn func(SubscriptionStats)) Option {
 
 // WithLogger has the hub log what goes wrong to l: events dropped, subscribers
 // ejected, a publish blocked for over a second, a slow Shutdown, at most one
-// line per second and kind. nil, and a hub without the option, log nothing. A
-// publish that loses nothing logs nothing and costs nothing more. The lines
-// come from a goroutine of the hub's that ends a second after the last loss, or
-// with the hub; so a handler that publishes to the same hub is safe.
+// line per second and kind while the hub is open. nil, and a hub without the
+// option, log nothing. A publish that finds room everywhere costs nothing more.
+// The lines come from a goroutine of the hub's that ends a second after the
+// last of them, or at once when the hub closes; so a handler that publishes to
+// the same hub is safe.
 func WithLogger(l *slog.Logger) Option {
 	return hubOption(func(c *hubConfig) { c.logger = l })
 }
@@ -94,7 +95,8 @@ func WithName(name string) SubscribeOption {
 }
 
 // WithContext ends the subscription when ctx ends; Err is then the cause of
-// ctx. It costs no goroutine while ctx lives. With a ctx that is already done,
+// ctx. It costs no goroutine while ctx lives, unless ctx is of a type of the
+// user's own (see context.AfterFunc). With a ctx that is already done,
 // Subscribe returns a subscription already ended. WithContext panics if ctx is
 // nil.
 func WithContext(ctx context.Context) SubscribeOption {
@@ -108,9 +110,10 @@ func WithContext(ctx context.Context) SubscribeOption {
 //
 // keep is called in the middle of a publish, by one goroutine at a time per
 // hub, and holds up every publisher until it returns. It must not publish to
-// the same hub; anything else is safe. If it panics, the event counts as
-// dropped for this subscription alone, all others get it, and the panic goes on
-// up through Publish.
+// the same hub nor call its Shutdown, which would wait for this publish;
+// anything else is safe. If it panics, the event counts as dropped for this
+// subscription alone, all others get it, and the panic goes on up through
+// Publish; of several in one publish, the first does.
 func WithFilter[T any](keep func(T) bool) SubscribeOption {
 	if keep == nil {
 		panic("broadcast: WithFilter: nil function: pass one, or leave the option out")

@@ -11,10 +11,11 @@ import (
 //
 // Overflow is called in the middle of a publish, by one goroutine at a time
 // per hub, and only when the buffer is full. It holds up every publisher until
-// it returns. It must not publish to the same hub; anything else, closing the
-// subscription or the hub included, is safe. If it panics, or answers an
-// unknown Action, the event counts as dropped for that subscription alone, all
-// others get it, and the panic goes on up through Publish.
+// it returns. It must not publish to the same hub nor call its Shutdown, which
+// would wait for this publish; anything else, closing the subscription or the
+// hub included, is safe. If it panics, or answers an unknown Action, the event
+// counts as dropped for that subscription alone, all others get it, and the
+// panic goes on up through Publish; of several in one publish, the first does.
 type Policy interface {
 	Overflow(o Overflow) Action
 }
@@ -31,7 +32,8 @@ const (
 	DropNewest
 	// DropOldest drops the oldest buffered event to make room: the subscriber
 	// keeps the newest. With a buffer of 0 there is nothing to make room in, and
-	// the event itself is dropped.
+	// the event itself is dropped. If the subscriber receives at that very moment,
+	// both may make room, and one event more than needed is dropped, and counted.
 	DropOldest
 	// Eject ends the subscription with ErrEjected. The event is dropped for it;
 	// what is buffered stays readable.

@@ -12,12 +12,12 @@ import "context"
 // It blocks while another publisher has the turn, and while a subscription
 // whose policy says so is full: until there is room, the subscription leaves,
 // the hub closes or ctx ends. Subscriptions with room have the event before it
-// waits. It costs O(subscriptions) and allocates nothing unless it waits. It
-// panics if ctx is nil, and when a filter or policy does.
+// waits. It costs O(subscriptions) and allocates nothing unless it waits or
+// ejects. It panics if ctx is nil, and when a filter or policy does.
 func (h *Hub[T]) Publish(ctx context.Context, event T) error {
 	checkContext("Publish", ctx)
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return causeOf(ctx)
 	}
 	h.turn.mu.Lock()
 	if h.turn.busy || h.closed != nil {
@@ -33,7 +33,7 @@ func (h *Hub[T]) Publish(ctx context.Context, event T) error {
 		select {
 		case h.subs[i].ch <- event:
 		default:
-			h.overflow(h.subs[i].sub, event)
+			h.unserved(h.subs[i].sub, event)
 		}
 	}
 	if len(h.aloft)+len(h.stops) > 0 || h.turn.contended() {
@@ -50,11 +50,13 @@ func (h *Hub[T]) Publish(ctx context.Context, event T) error {
 // has not reached every subscription.
 //
 // Subscriptions may come and go between two events. It blocks and costs what
-// Publish does, once per event; only the turn is taken once.
+// Publish does, once per event; only the turn is taken once. If a filter or
+// policy panics, so does PublishBatch, and what comes after that event is not
+// published.
 func (h *Hub[T]) PublishBatch(ctx context.Context, events []T) (published int, err error) {
 	checkContext("PublishBatch", ctx)
 	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+		return 0, causeOf(ctx)
 	}
 	h.turn.mu.Lock()
 	if h.turn.busy || h.closed != nil {
@@ -95,21 +97,28 @@ func (h *Hub[T]) enter(ctx context.Context) error {
 	if closed != nil {
 		return closed
 	}
-	return context.Cause(ctx)
+	return causeOf(ctx)
 }
 
 // between lets others at the mutex between two events of a batch, and tells
 // whether the batch must end there.
 func (h *Hub[T]) between(ctx context.Context) (err error) {
+	stops := h.stops
+	h.stops = nil
 	h.turn.mu.Unlock()
+	defer func() { // also if a context of the user's own panics
+		h.turn.mu.Lock()
+		if err == nil {
+			err = h.closed
+		}
+	}()
+	for _, stop := range stops {
+		stop()
+	}
 	if ctx.Err() != nil {
-		err = context.Cause(ctx)
+		return causeOf(ctx)
 	}
-	h.turn.mu.Lock()
-	if err == nil {
-		err = h.closed
-	}
-	return err
+	return nil
 }
 
 // pass numbers event and offers it to everyone without waiting, as Publish does
@@ -120,14 +129,15 @@ func (h *Hub[T]) pass(event T) {
 		select {
 		case h.subs[i].ch <- event:
 		default:
-			h.overflow(h.subs[i].sub, event)
+			h.unserved(h.subs[i].sub, event)
 		}
 	}
 }
 
-// overflow does for a subscription without room, or with a filter, what can be
-// done at once; the rest is left to settle. The turn's mutex must be held.
-func (h *Hub[T]) overflow(s *Subscription[T], event T) {
+// unserved does for a subscription that the pass could not give event to, since
+// it is full or has a filter, what can be done at once. The rest is left to
+// settle. The turn's mutex must be held.
+func (h *Hub[T]) unserved(s *Subscription[T], event T) {
 	switch s.atOnce {
 	case DropNewest:
 		h.drop(s, droppedNewest)
@@ -147,7 +157,7 @@ func (h *Hub[T]) drop(s *Subscription[T], why dropReason) {
 	h.lose(s, why)
 }
 
-// lose counts a lost event.
+// lose counts one event as lost for s, the one in flight or another.
 func (h *Hub[T]) lose(s *Subscription[T], why dropReason) {
 	s.dropped.Add(1)
 	h.dropped[why].Add(1)
@@ -166,6 +176,9 @@ func (h *Hub[T]) displace(s *Subscription[T], event T) {
 			s.open = false
 			return
 		default:
+		}
+		if len(s.ch) < cap(s.ch) {
+			continue // the consumer has just taken one
 		}
 		select {
 		case <-s.ch:

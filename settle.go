@@ -11,6 +11,7 @@ type flight[T any] struct {
 	// filter or policy of the user's own, or are full and to be waited for. While
 	// they are inFlight, nobody else closes their channels. Guarded by the turn.
 	aloft []*Subscription[T]
+	next  int              // the first of aloft that has not been looked at; guarded by the turn
 	asked *Subscription[T] // its filter or policy is running; guarded by the turn
 	full  []awaited[T]     // of aloft, those that are waited for; guarded by the turn
 	stops []func() bool    // leave the contexts of those ejected; guarded by the turn
@@ -65,7 +66,7 @@ func (h *Hub[T]) settle(ctx context.Context, event T) (err error) {
 		h.turn.mu.Lock()
 		err = h.settledLocked()
 	}()
-	h.work(ctx, event, 0)
+	h.finish(ctx, event)
 	return nil
 }
 
@@ -73,35 +74,55 @@ func (h *Hub[T]) settle(ctx context.Context, event T) (err error) {
 func (h *Hub[T]) settledLocked() (err error) {
 	h.releaseLeaversLocked()
 	for _, s := range h.aloft {
+		if s.open { // a context of the user's own ended the publish
+			h.drop(s, droppedNewest)
+		}
 		s.inFlight = false
 	}
 	switch {
 	case h.canceled != nil:
-		err = partial(h.canceled)
+		err = because{ErrPartial, h.canceled}
 	case h.cutOff:
-		err = partial(h.closed)
+		err = because{ErrPartial, h.closed}
 	}
 	h.aloft = emptied(h.aloft, len(h.subs))
 	h.full = emptied(h.full, len(h.subs))
-	h.waited, h.warned, h.start, h.canceled, h.cutOff = false, false, time.Time{}, nil, false
+	h.next, h.waited, h.warned, h.start, h.canceled, h.cutOff = 0, false, false, time.Time{}, nil, false
 	return err
 }
 
-// work looks at everyone in aloft from next on, and then waits. Where the
-// user's code panics or calls runtime.Goexit, the event is lost for that
-// subscription, and work goes on with the others from a deferred call: so the
-// panic keeps its stack and reaches the caller of Publish in the end.
-func (h *Hub[T]) work(ctx context.Context, event T, next int) {
-	defer func() {
-		if s := h.asked; s != nil {
-			h.asked = nil
-			h.drop(s, droppedNewest)
-			h.work(ctx, event, next)
-		}
-	}()
-	for next < len(h.aloft) {
-		s := h.aloft[next]
-		next++
+// finish looks at everyone in aloft and then waits. Where the user's code panics
+// or calls runtime.Goexit, the event is lost for that subscription, and the
+// others are seen to from a deferred call: so the panic keeps its stack and
+// reaches the caller of Publish in the end. Of several, the first does; the
+// later ones are recovered, because the frames of each would stay until the end.
+func (h *Hub[T]) finish(ctx context.Context, event T) {
+	defer h.resume(ctx, event)
+	h.lookAndWait(ctx, event)
+}
+
+// resume goes on behind the subscription whose code did not return, if one did
+// not, until all have been seen to.
+func (h *Hub[T]) resume(ctx context.Context, event T) {
+	for h.asked != nil {
+		s := h.asked
+		h.asked = nil
+		h.drop(s, droppedNewest)
+		func() {
+			defer func() {
+				if recover() == nil {
+					h.resume(ctx, event) // Goexit cannot be recovered, so this goes deeper
+				}
+			}()
+			h.lookAndWait(ctx, event)
+		}()
+	}
+}
+
+func (h *Hub[T]) lookAndWait(ctx context.Context, event T) {
+	for h.next < len(h.aloft) {
+		s := h.aloft[h.next]
+		h.next++
 		h.look(s, event)
 	}
 	h.wait(ctx, event)
@@ -110,36 +131,41 @@ func (h *Hub[T]) work(ctx context.Context, event T, next int) {
 // look asks the filter of s, offers it the event, and asks its policy if it is
 // full. Whoever has left meanwhile is left to releaseLeavers.
 func (h *Hub[T]) look(s *Subscription[T], event T) {
-	if s.ended.Load() {
+	if s.ended.Load() || s.keep != nil && !h.keeps(s, event) || s.ended.Load() {
 		return
 	}
-	if s.keep != nil {
-		if !h.keeps(s, event) || s.ended.Load() {
-			return
-		}
-		select {
-		case s.ch <- event:
-			s.open = false
-			return
-		default:
-		}
+	// Also one without a filter, which was full in the pass: other filters and
+	// policies may have taken their time since.
+	if h.offer(s, event) {
+		return
 	}
 	switch p := s.policy.(type) {
 	case Action:
 		h.obey(s, p, event)
 	case blockFor:
-		s.overflows.note(h.seq.Load())
+		s.streak.note(h.seq.Load())
 		h.full = append(h.full, awaited[T]{s, h.waitStart().Add(p.d), p.then})
 	default:
-		s.overflows.note(h.seq.Load())
+		s.streak.note(h.seq.Load())
 		h.consult(s, p, event)
+	}
+}
+
+// offer sends event to s if it has room.
+func (h *Hub[T]) offer(s *Subscription[T], event T) bool {
+	select {
+	case s.ch <- event:
+		s.open = false
+		return true
+	default:
+		return false
 	}
 }
 
 // keeps asks the filter of s.
 func (h *Hub[T]) keeps(s *Subscription[T], event T) bool {
-	if s.overflows != nil {
-		s.overflows.skipped++ // stays if the filter panics
+	if s.streak != nil {
+		s.streak.skipped++ // stays if the filter panics
 	}
 	h.asked = s
 	keep := s.keep(event)
@@ -150,8 +176,8 @@ func (h *Hub[T]) keeps(s *Subscription[T], event T) bool {
 		h.filtered.Add(1)
 		return false
 	}
-	if s.overflows != nil {
-		s.overflows.skipped--
+	if s.streak != nil {
+		s.streak.skipped--
 	}
 	return true
 }
@@ -159,7 +185,7 @@ func (h *Hub[T]) keeps(s *Subscription[T], event T) bool {
 // consult asks p, and does what it says to the full s.
 func (h *Hub[T]) consult(s *Subscription[T], p Policy, event T) {
 	h.asked = s
-	action := p.Overflow(s.overflow())
+	action := p.Overflow(s.describe())
 	checkAction("Policy", action)
 	h.asked = nil
 	if !s.ended.Load() {
@@ -213,4 +239,12 @@ func emptied[E any](list []E, n int) []E {
 	}
 	clear(list)
 	return list[:0]
+}
+
+// trimLocked lets the lists of the flight go, between flights, when they are
+// much larger than the hub needs.
+func (h *Hub[T]) trimLocked() {
+	if !h.turn.busy && len(h.aloft) == 0 && cap(h.aloft)+cap(h.full) > 64+8*len(h.subs) {
+		h.aloft, h.full, h.leavers = nil, nil, nil
+	}
 }

@@ -70,7 +70,8 @@ type SubscriptionStats struct {
 	// Offered is how many events were published while it was live.
 	Offered uint64
 	// Received is how many its consumer has taken. It is derived: exact at quiet
-	// points, and otherwise up to one event per publish in progress too high.
+	// points; in between it may be one too high, or too low by what was published
+	// during the call.
 	Received uint64
 	// Dropped is how many it has lost, and Filtered how many its filter kept away.
 	Dropped, Filtered uint64

@@ -20,18 +20,18 @@ type Subscription[T any] struct {
 	keep   func(T) bool // nil: no filter; written once, before it joins
 	stop   func() bool  // takes it off its context; nil: none; written once, before it joins
 
-	at       int  // its place in hub.subs, -1 unless it is there; guarded by the turn's mutex
+	at       int  // its place in hub.subs once it has joined, -1 before; guarded by the turn's mutex
 	inFlight bool // a publisher may be sending on ch without the mutex; guarded by the turn's mutex
 	open     bool // the event in flight is neither delivered, filtered nor dropped yet; guarded by the turn
 
-	overflows *overflows // nil unless its policy is asked; guarded by the turn
+	streak *streak // of overflows; nil unless its policy is asked; guarded by the turn
 }
 
 // ask is no Action: the subscription's filter or policy is to be asked.
 const ask = Eject + 1
 
-// overflows is what is kept to tell a policy how many overflows came in a row.
-type overflows struct {
+// streak is what is kept to tell a policy how many overflows came in a row.
+type streak struct {
 	consecutive uint64 // at the last overflow
 	lastSeq     uint64 // the event of the last overflow; 0: none yet
 	skipped     uint64 // events that its filter kept away, or panicked at
@@ -47,8 +47,8 @@ func (s *Subscription[T]) C() <-chan T { return s.ch }
 // for it goes on, and the event in flight counts as dropped. What is buffered
 // stays readable, then the channel closes. Close is idempotent, may be called
 // by anyone at any time, inside a receive loop or a filter too, and waits for
-// nobody's room or code: at most for one pass of a publisher, which does not
-// wait. It costs O(1).
+// nobody's room or code: at most for passes of publishers that do not wait. It
+// costs O(1).
 func (s *Subscription[T]) Close() {
 	if s.hub.end(s, ErrClosed) && s.stop != nil {
 		s.stop()
@@ -69,6 +69,9 @@ func (s *Subscription[T]) Err() error {
 // Stats returns what the hub knows of the subscription, also after it has
 // ended. It never blocks.
 func (s *Subscription[T]) Stats() SubscriptionStats {
+	// Offered first: what is published from here on may be counted below, and
+	// makes Received too low for the moment instead of too high.
+	offered := s.offered(&s.hub.counters)
 	st := SubscriptionStats{
 		ID:       s.id,
 		Name:     s.name,
@@ -77,10 +80,9 @@ func (s *Subscription[T]) Stats() SubscriptionStats {
 		Dropped:  s.dropped.Load(),
 		Filtered: s.filtered.Load(),
 	}
-	st.Offered = s.offered(&s.hub.counters)
-	if gone := uint64(st.Len) + st.Dropped + st.Filtered; gone < st.Offered {
-		st.Received = st.Offered - gone
-	}
+	gone := uint64(st.Len) + st.Dropped + st.Filtered
+	st.Offered = max(offered, gone)
+	st.Received = st.Offered - gone
 	return st
 }
 
@@ -108,13 +110,13 @@ func (h *Hub[T]) newSubscription(opts []SubscribeOption) (*Subscription[T], cont
 		s.atOnce = action
 	}
 	if !known {
-		s.overflows = &overflows{}
+		s.streak = &streak{}
 	}
 	return s, c.ctx
 }
 
 // note takes note of an overflow at event seq.
-func (o *overflows) note(seq uint64) {
+func (o *streak) note(seq uint64) {
 	// Events that found room at once are not counted: that would cost the fast
 	// path a write per subscriber. They are those since the last overflow that
 	// the filter did not keep away.
@@ -126,13 +128,13 @@ func (o *overflows) note(seq uint64) {
 	o.lastSeq, o.lastSkipped = seq, o.skipped
 }
 
-// overflow describes the present overflow to a policy that is not an Action.
-func (s *Subscription[T]) overflow() Overflow {
+// describe tells a policy that is not an Action of the present overflow.
+func (s *Subscription[T]) describe() Overflow {
 	return Overflow{
 		ID:          s.id,
 		Name:        s.name,
 		Cap:         cap(s.ch),
 		Dropped:     s.dropped.Load(),
-		Consecutive: s.overflows.consecutive,
+		Consecutive: s.streak.consecutive,
 	}
 }

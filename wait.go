@@ -4,6 +4,8 @@ import (
 	"context"
 	"reflect"
 	"runtime"
+	"slices"
+	"sync"
 	"time"
 )
 
@@ -14,9 +16,9 @@ import (
 // subscribers: 2.1 times the plain loop without, 1.2 with 1, 1.1 with 4.
 const maxYields = 4
 
-// maxSelect is how many channels one reflect.Select may wait for: it panics
-// above 65,536 cases, and three are taken.
-const maxSelect = 65536 - 3
+// maxSelect is how many channels one reflect.Select is given: it panics above
+// 65,536 cases, and four are signals.
+const maxSelect = 65536 - 4
 
 // waitStart is when the first wait of this event began: all have one start.
 func (h *Hub[T]) waitStart() time.Time {
@@ -67,10 +69,7 @@ func (h *Hub[T]) sweep(event T) {
 		if !w.sub.open || w.sub.ended.Load() {
 			continue
 		}
-		select {
-		case w.sub.ch <- event:
-			w.sub.open = false
-		default:
+		if !h.offer(w.sub, event) {
 			still = append(still, w)
 		}
 	}
@@ -94,20 +93,24 @@ func (h *Hub[T]) expire(event T) {
 		h.full[i] = h.full[last]
 		h.full[last] = awaited[T]{}
 		h.full = h.full[:last]
-		h.consult(w.sub, w.then, event)
+		// The one before may have taken its time, so it is tried once more.
+		if !w.sub.ended.Load() && !h.offer(w.sub, event) {
+			h.consult(w.sub, w.then, event)
+		}
 	}
 }
 
 // park waits until something happens to one of full.
 func (h *Hub[T]) park(ctx context.Context, event T) {
 	var alarm <-chan time.Time
-	if at := h.nextAlarm(); !at.IsZero() {
-		t := time.NewTimer(time.Until(at))
+	if d, set := h.nextAlarm(); set {
+		t := time.NewTimer(d)
 		defer t.Stop()
 		alarm = t.C
 	}
+	done := ctx.Done() // a context of the user's own may do anything here
 	if len(h.full) > 1 {
-		h.parkMany(ctx, event, alarm)
+		h.parkMany(ctx, done, alarm, event)
 		return
 	}
 	s := h.full[0].sub
@@ -116,59 +119,105 @@ func (h *Hub[T]) park(ctx context.Context, event T) {
 		s.open = false
 	case <-h.kick:
 		h.releaseLeavers()
-	case <-ctx.Done():
-		h.giveUp(context.Cause(ctx))
+	case <-done:
+		h.giveUp(ctx, event)
 	case <-alarm:
 	}
 }
 
-// parkMany parks on all of full at once.
-func (h *Hub[T]) parkMany(ctx context.Context, event T, alarm <-chan time.Time) {
-	const kicked, ended, alarmed, first = 0, 1, 2, 3
-	sends := h.full[:min(len(h.full), maxSelect)]
-	cases := make([]reflect.SelectCase, first, first+len(sends))
-	cases[kicked] = reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(h.kick)}
-	cases[ended] = reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(ctx.Done())}
-	cases[alarmed] = reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(alarm)}
-	value := reflect.ValueOf(&event).Elem()
-	for _, w := range sends {
-		cases = append(cases, reflect.SelectCase{Dir: reflect.SelectSend, Chan: reflect.ValueOf(w.sub.ch), Send: value})
-	}
-	switch i, _, _ := reflect.Select(cases); i {
+// parkMany parks on all of full at once, with the help of goroutines for those
+// that do not fit into one select.
+func (h *Hub[T]) parkMany(ctx context.Context, done <-chan struct{}, alarm <-chan time.Time, event T) {
+	here := h.full[:min(len(h.full), maxSelect)]
+	helped, dismiss := helpers(h.full[len(here):], event)
+	const kicked, ended = 0, 1
+	signal := selectSend(here, event, h.kick, done, alarm, helped)
+	dismiss() // before anything else: they may be sending
+	switch signal {
 	case kicked:
 		h.releaseLeavers()
 	case ended:
-		h.giveUp(context.Cause(ctx))
-	case alarmed:
-	default:
-		sends[i-first].sub.open = false
+		h.giveUp(ctx, event)
 	}
 }
 
-// giveUp drops the event for everyone who is still waited for, because the
+// helpers starts goroutines that send event to the first of to that have room,
+// each to one. A token on helped tells that one has. After dismiss none is left.
+func helpers[T any](to []awaited[T], event T) (helped chan struct{}, dismiss func()) {
+	if len(to) == 0 {
+		return nil, func() {}
+	}
+	stop := make(chan struct{})
+	helped = make(chan struct{}, 1)
+	var running sync.WaitGroup
+	for some := range slices.Chunk(to, maxSelect) {
+		running.Go(func() {
+			if selectSend(some, event, stop) == sent {
+				select {
+				case helped <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	return helped, func() {
+		close(stop)
+		running.Wait()
+	}
+}
+
+// sent is what selectSend returns when no signal came first.
+const sent = -1
+
+// selectSend waits until one of the signals, which are channels, can be received
+// from, and returns its index; or sends event to the first of to that has room.
+func selectSend[T any](to []awaited[T], event T, signals ...any) int {
+	cases := make([]reflect.SelectCase, 0, len(signals)+len(to))
+	for _, signal := range signals {
+		cases = append(cases, reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(signal)})
+	}
+	value := reflect.ValueOf(&event).Elem()
+	for _, w := range to {
+		cases = append(cases, reflect.SelectCase{Dir: reflect.SelectSend, Chan: reflect.ValueOf(w.sub.ch), Send: value})
+	}
+	i, _, _ := reflect.Select(cases)
+	if i < len(signals) {
+		return i
+	}
+	to[i-len(signals)].sub.open = false
+	return sent
+}
+
+// giveUp drops the event for everyone who is still full, because the
 // publisher's context has ended.
-func (h *Hub[T]) giveUp(cause error) {
+func (h *Hub[T]) giveUp(ctx context.Context, event T) {
+	h.sweep(event)
 	for _, w := range h.full {
-		if !w.sub.ended.Load() { // else releaseLeavers counts it
-			h.drop(w.sub, droppedCanceled)
-			h.canceled = cause
+		h.drop(w.sub, droppedCanceled)
+	}
+	if len(h.full) > 0 {
+		h.full = emptied(h.full, len(h.full))
+		h.canceled = causeOf(ctx)
+	}
+}
+
+// nextAlarm is after how long park must wake without anyone's doing, if at all.
+func (h *Hub[T]) nextAlarm() (in time.Duration, set bool) {
+	sooner := func(d time.Duration) {
+		if !set || d < in {
+			in, set = d, true
 		}
 	}
-	h.full = emptied(h.full, len(h.full))
-}
-
-// nextAlarm is when park must wake without anyone's doing; zero: never.
-func (h *Hub[T]) nextAlarm() (at time.Time) {
 	if h.start.IsZero() {
-		return at
+		return in, set
 	}
 	if h.losses != nil && !h.warned {
-		at = h.start.Add(logEvery)
+		sooner(time.Until(h.start.Add(logEvery)))
 	}
 	for _, w := range h.full {
-		if !w.deadline.IsZero() && (at.IsZero() || w.deadline.Before(at)) {
-			at = w.deadline
+		if !w.deadline.IsZero() {
+			sooner(time.Until(w.deadline))
 		}
 	}
-	return at
+	return in, set
 }

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"io"
+)
+
+// source is a running supplier of events.
+type source struct {
+	what string // which events: a subject, lines
+	over string // the way they come
+	// ended is closed when there will be no more events; nil if that cannot be.
+	ended <-chan struct{}
+	// stop ends the source: what it has taken is handed to the intake first,
+	// unless ctx ends before that. When it returns, nothing more arrives.
+	stop func(ctx context.Context) error
+}
+
+// hasEnded tells whether the source ran dry by itself.
+func (s source) hasEnded() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// startSource starts the one that the flags ask for.
+func startSource(cfg config, stdin io.Reader, in *intake, con *console) (source, error) {
+	switch {
+	case cfg.stdin:
+		return startStdin(stdin, in, con), nil
+	case cfg.natsURL != "":
+		return startNATS(cfg, in, con)
+	default:
+		return startHost(in, con)
+	}
+}

@@ -1,0 +1,40 @@
+// Puts the page together: the stream feeds the cards and the board of charts.
+
+import { Board } from './board.js';
+import { Cards } from './cards.js';
+import { byId } from './dom.js';
+import { openStream } from './stream.js';
+
+const board = new Board(byId('charts'));
+const cards = new Cards();
+
+const states = {
+  connecting: 'Connecting',
+  live: 'Live',
+  lost: 'Connection lost, trying again',
+  ended: 'live has stopped, waiting for it',
+};
+
+function showState(state) {
+  document.body.dataset.state = state;
+  byId('connection').textContent = states[state];
+  if (state !== 'live') board.gap();
+}
+
+function showStatus(status) {
+  cards.show(status);
+  board.status(status.hub);
+}
+
+openStream('events', {
+  state: showState,
+  event: (event) => board.event(event),
+  status: showStatus,
+});
+
+byId('pause').addEventListener('click', ({ currentTarget: button }) => {
+  const paused = board.pause(!board.paused);
+  button.textContent = paused ? 'Resume' : 'Pause';
+  button.title = paused ? 'The charts stand still; events keep arriving' : '';
+  button.setAttribute('aria-pressed', String(paused));
+});

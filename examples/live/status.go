@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// status is what the terminal and every page show once a second.
+type status struct {
+	What        string    `json:"what"` // see source
+	Over        string    `json:"over"`
+	Ended       bool      `json:"ended"` // the source will give no more events
+	Time        int64     `json:"time"`  // Unix milliseconds
+	Rate        float64   `json:"rate"`  // events per second
+	Browsers    int       `json:"browsers"`
+	Subscribers int       `json:"subscribers"`
+	Published   uint64    `json:"published"`
+	Offered     uint64    `json:"offered"`
+	Received    uint64    `json:"received"`
+	Dropped     uint64    `json:"dropped"`
+	Filtered    uint64    `json:"filtered"`
+	Malformed   malformed `json:"malformed"`
+}
+
+func (s status) line() string {
+	line := fmt.Sprintf("%.0f events/s  subscribers %d  offered %d  received %d  dropped %d  malformed %d",
+		s.Rate, s.Subscribers, s.Offered, s.Received, s.Dropped, s.Malformed.Count)
+	if s.Ended {
+		line += "  (source has ended)"
+	}
+	return line
+}
+
+// board holds the current status for the pages to pick up.
+type board struct {
+	mu      sync.Mutex // guards both below
+	current []byte     // an encoded status
+	changed chan struct{}
+}
+
+func newBoard() *board { return &board{changed: make(chan struct{})} }
+
+func (b *board) set(s status) {
+	encoded, err := json.Marshal(s)
+	if err != nil {
+		return // only a NaN could do that, and there is no division by zero here
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.current = encoded
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// get returns the status and a channel that is closed when there is a new one.
+func (b *board) get() (current []byte, changed <-chan struct{}) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.current, b.changed
+}
+
+// report puts a new status on the board and the terminal once a second, until
+// ctx ends.
+func (a *app) report(ctx context.Context, last status) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			last = a.status(last)
+			a.board.set(last)
+			a.con.status(last.line())
+		case <-ctx.Done():
+			a.con.status("")
+			return
+		}
+	}
+}
+
+// status takes stock; the rate is since last.
+func (a *app) status(last status) status {
+	st := a.hub.Stats()
+	s := status{
+		What:        a.source.what,
+		Over:        a.source.over,
+		Ended:       a.source.hasEnded(),
+		Time:        time.Now().UnixMilli(),
+		Browsers:    a.ledger.browsers(),
+		Subscribers: st.Subscribers,
+		Published:   st.Published,
+		Offered:     st.Offered,
+		Received:    a.ledger.received(),
+		Dropped:     st.Dropped,
+		Filtered:    st.Filtered,
+		Malformed:   a.in.malformed(),
+	}
+	if elapsed := s.Time - last.Time; last.Time > 0 && elapsed > 0 {
+		s.Rate = float64(s.Published-last.Published) * 1000 / float64(elapsed)
+	}
+	return s
+}

@@ -1,0 +1,130 @@
+package broadcast_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gobroadcast/broadcast"
+	"github.com/stretchr/testify/require"
+)
+
+// Nobody starves: of publishers that all want the turn all the time, each that
+// has waited for a millisecond has it before any other has it again.
+func TestTurn_IsFair(t *testing.T) {
+	bubble(t, "five publishers", func(t *testing.T) {
+		const publishers = 5
+		hub := newHub[int](t, 0, broadcast.Block)
+		s := hub.Subscribe()
+		ctx, cancel := context.WithCancel(bg)
+		var writers sync.WaitGroup
+		for p := range publishers {
+			writers.Go(func() {
+				for hub.Publish(ctx, p) == nil {
+					continue
+				}
+			})
+		}
+		counts := make([]int, publishers)
+		for range 20 * publishers {
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+			counts[<-s.C()]++
+		}
+		cancel()
+		writers.Wait()
+		for _, n := range counts {
+			require.InDelta(t, 20, n, 1)
+		}
+	})
+}
+
+// A publisher whose context ends just as it is given the turn gives it on.
+func TestTurn_GrantAgainstCancel(t *testing.T) {
+	bubble(t, "at the same instant", func(t *testing.T) {
+		for i := range 200 {
+			b := newBlockedHub(t, 1, false)
+			ctx, cancel := context.WithCancelCause(bg)
+			first := async(func() error { return b.hub.Publish(ctx, 3) })
+			synctest.Wait()
+			second := async(func() error { return b.hub.Publish(bg, 4) })
+			synctest.Wait()
+			time.Sleep(time.Duration(i%3) * time.Millisecond) // who waits for longer is handed the turn
+			go b.full[0].consume()
+			go cancel(errTest)
+			synctest.Wait()
+			require.NoError(t, b.publish.returned(t, "publish with room"))
+			if err := first.returned(t, "publish whose context ended"); err == nil {
+				b.timeline = append(b.timeline, 3)
+			} else {
+				require.Equal(t, errTest, err)
+			}
+			require.NoError(t, second.returned(t, "the next in line"))
+			b.timeline = append(b.timeline, 4)
+			b.other.drain()
+			checkLaws(t, b.audit)
+			b.hub.Close()
+		}
+	})
+}
+
+// The same for one that is given the turn just as the hub closes.
+func TestTurn_GrantAgainstClose(t *testing.T) {
+	bubble(t, "at the same instant", func(t *testing.T) {
+		for i := range 200 {
+			b := newBlockedHub(t, 1, false)
+			var line []running[error]
+			for e := 3; e <= 5; e++ {
+				line = append(line, async(func() error { return b.hub.Publish(bg, e) }))
+				synctest.Wait()
+			}
+			time.Sleep(time.Duration(i%3) * time.Millisecond)
+			go b.full[0].consume()
+			go b.hub.Close()
+			synctest.Wait()
+			if err := b.publish.returned(t, "publish whose hub closed"); err != nil {
+				require.ErrorIs(t, err, broadcast.ErrPartial)
+			}
+			for e, p := range line {
+				err := p.returned(t, "publish in line")
+				if err == nil || errors.Is(err, broadcast.ErrPartial) {
+					b.timeline = append(b.timeline, 3+e)
+				} else {
+					require.Equal(t, broadcast.ErrClosed, err)
+				}
+			}
+			b.other.drain()
+			checkLaws(t, b.audit)
+		}
+	})
+}
+
+// A context that is done wins over the turn, however both came about.
+func TestTurn_DoneContextWins(t *testing.T) {
+	bubble(t, "deadline and room at the same instant", func(t *testing.T) {
+		for range 50 {
+			hub := newHub[int](t, 1, broadcast.Block)
+			s := hub.Subscribe(broadcast.WithFilter(func(e int) bool {
+				if e == 1 {
+					time.Sleep(time.Second)
+				}
+				return true
+			}))
+			go func() { _ = hub.Publish(bg, 1) }()
+			synctest.Wait()
+			ctx, cancel := context.WithCancelCause(bg)
+			cause := async(func() error { return hub.Publish(ctx, 2) })
+			synctest.Wait()
+			time.Sleep(time.Second - 1)
+			cancel(errTest)
+			require.Equal(t, errTest, cause.returned(t, "publish whose context ended"))
+			time.Sleep(time.Nanosecond)
+			synctest.Wait()
+			require.Equal(t, 1, <-s.C())
+			require.EqualValues(t, 1, hub.Stats().Published)
+		}
+	})
+}
