@@ -15,7 +15,7 @@ func (h *Hub[T]) end(s *Subscription[T], err error) bool {
 	case s.ended.Load():
 		return false
 	case s.at < 0: // its context ended, or the hub closed, before it joined
-		s.finish(err, 0, false)
+		s.finish(err, 0)
 		close(s.ch)
 	default:
 		h.leaveLocked(s, err)
@@ -27,7 +27,7 @@ func (h *Hub[T]) end(s *Subscription[T], err error) bool {
 // leaveLocked takes the live s out of the hub. Its event in flight, if there is
 // one, counts as offered; the publisher counts what became of it.
 func (h *Hub[T]) leaveLocked(s *Subscription[T], err error) {
-	s.finish(err, h.seq.Load(), false)
+	s.finish(err, h.seq.Load())
 	last := h.subs[len(h.subs)-1]
 	h.subs[s.at] = last
 	last.sub.at = s.at
@@ -52,7 +52,7 @@ func (h *Hub[T]) closeLocked(s *Subscription[T]) {
 }
 
 func (h *Hub[T]) loseInterestLocked() {
-	if h.count.Load() == 0 {
+	if len(h.subs) == 0 {
 		h.hooks.edge()
 	}
 }
@@ -69,9 +69,7 @@ func (h *Hub[T]) Close() { h.CloseWithError(nil) }
 // reason. Of several calls the first one counts. A nil reason is Close.
 func (h *Hub[T]) CloseWithError(reason error) {
 	for _, t := range h.closeAll(reason) {
-		if t.sub.stop != nil {
-			t.sub.stop()
-		}
+		t.sub.leaveContext()
 	}
 }
 
@@ -87,7 +85,8 @@ func (h *Hub[T]) closeAll(reason error) []target[T] {
 	h.subs = nil
 	left := h.seq.Load()
 	for _, t := range subs {
-		t.sub.finish(h.closed, left, true)
+		t.sub.byHub = true
+		t.sub.finish(h.closed, left)
 		if len(t.sub.ch) > 0 || t.sub.inFlight {
 			h.undone = append(h.undone, t.sub)
 		}

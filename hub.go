@@ -75,15 +75,15 @@ func (h *Hub[T]) Subscribe(opts ...SubscribeOption) *Subscription[T] {
 		}
 		// The context may end before s has joined; end knows. It does not touch
 		// stop, which is being written.
-		s.stop = context.AfterFunc(ctx, func() { h.end(s, causeOf(ctx)) })
+		s.special.stop = context.AfterFunc(ctx, func() { h.end(s, causeOf(ctx)) })
 	}
 	h.turn.mu.Lock()
 	switch {
 	case h.closed != nil:
 		closed := h.closed
 		h.turn.mu.Unlock()
-		if h.end(s, closed) && s.stop != nil {
-			s.stop()
+		if h.end(s, closed) {
+			s.leaveContext()
 		}
 		return s
 	case !s.ended.Load():
@@ -97,20 +97,23 @@ func (h *Hub[T]) joinLocked(s *Subscription[T]) {
 	h.lastID++
 	s.id = h.lastID
 	s.joined = h.seq.Load()
-	s.at = len(h.subs)
+	s.at = int32(len(h.subs))
 	t := target[T]{s.ch, s}
 	if s.keep != nil {
 		t.ch = nil
 	}
 	h.subs = append(h.subs, t)
 	h.registry.join(s)
-	if h.count.Load() == 1 {
+	if len(h.subs) == 1 {
 		h.hooks.edge()
 	}
 }
 
-// Len returns how many subscriptions are live. It never blocks.
-func (h *Hub[T]) Len() int { return int(h.count.Load()) }
+// Len returns how many subscriptions are live. It never waits for a publisher.
+func (h *Hub[T]) Len() int {
+	live, _ := h.registry.totals(&h.counters)
+	return live
+}
 
 // Epoch returns a random number that tells this hub from every other, those of
 // earlier processes included: a sequence number means something only together

@@ -164,11 +164,30 @@ func closeInsideFilterAndPolicy(t *testing.T) {
 			} else {
 				require.NoError(t, err)
 			}
+			// Whoever left during the publish is closed when it returns, not later.
+			for _, w := range a.all {
+				requireClosed(t, w, w.Err() != nil)
+			}
 			hub.Close()
-			self.consume()
-			other.consume()
+			for _, w := range a.all {
+				requireClosed(t, w, true)
+			}
 			checkLaws(t, a)
 		}
+	}
+}
+
+// requireClosed drains w without waiting and fails unless its channel is closed
+// or not, as it should be.
+func requireClosed[T comparable](t *testing.T, w *witness[T], want bool) {
+	t.Helper()
+	w.drain()
+	select {
+	case _, open := <-w.C():
+		require.False(t, open)
+		require.True(t, want, "the channel is closed")
+	default:
+		require.False(t, want, "the channel is not closed")
 	}
 }
 

@@ -32,27 +32,55 @@ type counters struct {
 }
 
 // member is what the hub keeps of everyone who takes its events: identity and
-// accounting.
+// accounting. It is small because there may be a million, and because most of
+// what a subscribe costs is memory (BenchmarkPairSubscribe).
 type member struct {
-	id     uint64 // written once, when it joins
-	joined uint64 // the number it joined behind; written once, when it joins
-	name   string // written once, before it joins
-
-	dropped  atomic.Uint64
-	filtered atomic.Uint64
-
-	place int // in its shard of the registry; guarded by the shard's mutex
+	id      uint64 // written once, when it joins
+	joined  uint64 // the number it joined behind; written once, when it joins
+	dropped atomic.Uint64
+	special *special // nil for most; written once, before it joins
+	place   int32    // in its shard of the registry; guarded by the shard's mutex
 
 	ended atomic.Bool // set once, with the turn's mutex held; what is below is written before
-	err   error       // why it ended
 	left  uint64      // the number it left behind
-	byHub bool        // the whole hub closed
+	err   error       // why it ended
+}
+
+// special is what only some members have.
+type special struct {
+	name     string
+	policy   Policy      // its own or the hub's
+	stop     func() bool // takes it off its context; nil: none
+	filtered atomic.Uint64
+	streak   streak // guarded by the turn
 }
 
 // finish ends the member. The turn's mutex must be held.
-func (m *member) finish(err error, left uint64, byHub bool) {
-	m.err, m.left, m.byHub = err, left, byHub
+func (m *member) finish(err error, left uint64) {
+	m.err, m.left = err, left
 	m.ended.Store(true)
+}
+
+// leaveContext takes a member that has ended off its context. It must be called
+// without a lock: a context may be of the user's own.
+func (m *member) leaveContext() {
+	if m.special != nil && m.special.stop != nil {
+		m.special.stop()
+	}
+}
+
+func (m *member) name() string {
+	if m.special == nil {
+		return ""
+	}
+	return m.special.name
+}
+
+func (m *member) filtered() uint64 {
+	if m.special == nil {
+		return 0
+	}
+	return m.special.filtered.Load()
 }
 
 // offered is how many events were numbered while the member was live.
@@ -68,8 +96,8 @@ func (m *member) offered(c *counters) uint64 {
 
 // label names the member in logs and errors.
 func (m *member) label() string {
-	if m.name != "" {
-		return strconv.Quote(m.name)
+	if name := m.name(); name != "" {
+		return strconv.Quote(name)
 	}
 	return "#" + strconv.FormatUint(m.id, 10)
 }
@@ -85,7 +113,6 @@ type registered interface {
 // is held for one insertion, one removal, or the copying of its pointers.
 type registry struct {
 	shards [16]shard
-	count  atomic.Int64 // live members
 }
 
 type shard struct {
@@ -103,11 +130,10 @@ func (r *registry) join(m registered) {
 	b := m.base()
 	s := &r.shards[b.id%uint64(len(r.shards))]
 	s.mu.Lock()
-	b.place = len(s.live)
+	b.place = int32(len(s.live))
 	s.live = append(s.live, m)
 	s.base -= b.joined
 	s.mu.Unlock()
-	r.count.Add(1)
 }
 
 func (r *registry) leave(m registered, left uint64) {
@@ -120,7 +146,6 @@ func (r *registry) leave(m registered, left uint64) {
 	s.live = shrunk(s.live)
 	s.base += left
 	s.mu.Unlock()
-	r.count.Add(-1)
 }
 
 // leaveAll is leave for everyone at once.
@@ -129,23 +154,23 @@ func (r *registry) leaveAll(left uint64) {
 		s := &r.shards[i]
 		s.mu.Lock()
 		s.base += uint64(len(s.live)) * left
-		r.count.Add(-int64(len(s.live)))
 		s.live = nil
 		s.mu.Unlock()
 	}
 }
 
-// offered is how many events were offered to all members that ever were. It
-// never goes back: seq is loaded while the shard stands still.
-func (r *registry) offered(c *counters) uint64 {
-	var sum uint64
+// totals returns how many members are live, and how many events were offered to
+// all that ever were. The latter never goes back: seq is loaded while the shard
+// stands still.
+func (r *registry) totals(c *counters) (live int, offered uint64) {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		sum += s.base + uint64(len(s.live))*c.seq.Load()
+		live += len(s.live)
+		offered += s.base + uint64(len(s.live))*c.seq.Load()
 		s.mu.Unlock()
 	}
-	return sum
+	return live, offered
 }
 
 // all calls yield for every live member, each at most once, without a lock.
@@ -167,7 +192,8 @@ func (r *registry) all(yield func(SubscriptionStats) bool) {
 // any more, and gives memory back when three quarters of it are unused.
 func shrunk[E any](list []E) []E {
 	n := len(list) - 1
-	clear(list[n:])
+	var zero E
+	list[n] = zero
 	list = list[:n]
 	if cap(list) > 64 && n < cap(list)/4 {
 		list = append(make([]E, 0, cap(list)/2), list...)
@@ -193,8 +219,7 @@ func (c *counters) stats(r *registry) Stats {
 		Ejected:   c.ejected.Load(),
 		Blocked:   c.blocked.Load(),
 	}
-	s.Subscribers = int(r.count.Load())
-	s.Offered = r.offered(c)
+	s.Subscribers, s.Offered = r.totals(c)
 	s.Published = c.seq.Load()
 	return s
 }

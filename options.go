@@ -27,6 +27,15 @@ type subscribeConfig struct {
 	keep   any // a func(T) bool for the hub's T, or nil
 }
 
+// with returns c changed by opts. What they change is on the heap, but that of a
+// subscription without options is not.
+func (c subscribeConfig) with(opts []SubscribeOption) subscribeConfig {
+	for _, o := range opts {
+		o.applySubscription(&c)
+	}
+	return c
+}
+
 type hubOption func(*hubConfig)
 
 func (o hubOption) applyHub(c *hubConfig) { o(c) }

@@ -197,8 +197,8 @@ func (h *Hub[T]) ejectLocked(s *Subscription[T]) {
 	h.drop(s, droppedEjected)
 	h.ejected.Add(1)
 	h.leaveLocked(s, ErrEjected)
-	if s.stop != nil {
-		h.stops = append(h.stops, s.stop)
+	if s.special != nil && s.special.stop != nil {
+		h.stops = append(h.stops, s.special.stop)
 	}
 	h.losses.note(lossEjected, &s.member)
 	h.hooks.eject(s.Stats())

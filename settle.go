@@ -139,14 +139,14 @@ func (h *Hub[T]) look(s *Subscription[T], event T) {
 	if h.offer(s, event) {
 		return
 	}
-	switch p := s.policy.(type) {
+	switch p := s.policy().(type) {
 	case Action:
 		h.obey(s, p, event)
 	case blockFor:
-		s.streak.note(h.seq.Load())
+		s.special.streak.note(h.seq.Load())
 		h.full = append(h.full, awaited[T]{s, h.waitStart().Add(p.d), p.then})
 	default:
-		s.streak.note(h.seq.Load())
+		s.special.streak.note(h.seq.Load())
 		h.consult(s, p, event)
 	}
 }
@@ -164,21 +164,17 @@ func (h *Hub[T]) offer(s *Subscription[T], event T) bool {
 
 // keeps asks the filter of s.
 func (h *Hub[T]) keeps(s *Subscription[T], event T) bool {
-	if s.streak != nil {
-		s.streak.skipped++ // stays if the filter panics
-	}
+	s.special.streak.skipped++ // stays if the filter panics
 	h.asked = s
 	keep := s.keep(event)
 	h.asked = nil
 	if !keep {
 		s.open = false
-		s.filtered.Add(1)
+		s.special.filtered.Add(1)
 		h.filtered.Add(1)
 		return false
 	}
-	if s.streak != nil {
-		s.streak.skipped--
-	}
+	s.special.streak.skipped--
 	return true
 }
 

@@ -229,3 +229,45 @@ func TestHub_Close_ConcurrentSafe(t *testing.T) {
 		}
 	}
 }
+
+// DropOldest against a consumer that makes room at that very moment: the newest
+// event is kept all the same. What was published last is received in the end,
+// since nothing comes after it.
+func TestDropOldest_ConcurrentSafe(t *testing.T) {
+	bursts := 200_000
+	if testing.Short() {
+		bursts = 20_000
+	}
+	for _, buffer := range []int{1, 2} {
+		hub := newHub[int](t, buffer, broadcast.DropOldest)
+		s := hub.Subscribe()
+		var last, received atomic.Int64
+		var consumer sync.WaitGroup
+		consumer.Go(func() {
+			for e := range s.C() {
+				if int64(e) <= last.Swap(int64(e)) {
+					t.Errorf("got %d out of order", e)
+				}
+				received.Add(1)
+			}
+		})
+		for burst := range bursts {
+			newest := (burst + 1) * (buffer + 1)
+			for e := newest - buffer; e <= newest; e++ {
+				_ = hub.Publish(bg, e)
+			}
+			for last.Load() != int64(newest) {
+				st, got := s.Stats(), uint64(received.Load())
+				if got == st.Offered-st.Dropped && last.Load() != int64(newest) {
+					t.Fatalf("event %d was lost, though none is newer: %+v", newest, st)
+				}
+				runtime.Gosched()
+			}
+		}
+		hub.Close()
+		consumer.Wait()
+		if st := s.Stats(); st.Offered != st.Received+st.Dropped {
+			t.Errorf("law 2: %+v", st)
+		}
+	}
+}

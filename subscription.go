@@ -13,18 +13,15 @@ import (
 // A subscription costs its channel and at most 512 bytes, and no goroutine.
 type Subscription[T any] struct {
 	member
-	hub    *Hub[T]
-	ch     chan T       // closed only by the holder of the turn's mutex, and only unless inFlight
-	policy Policy       // written once, before it joins
-	atOnce Action       // what the policy answers if that needs no asking, else ask; written once, before it joins
-	keep   func(T) bool // nil: no filter; written once, before it joins
-	stop   func() bool  // takes it off its context; nil: none; written once, before it joins
+	hub  *Hub[T]
+	ch   chan T       // closed only by the holder of the turn's mutex, and only unless inFlight
+	keep func(T) bool // nil: no filter; written once, before it joins
 
-	at       int  // its place in hub.subs once it has joined, -1 before; guarded by the turn's mutex
-	inFlight bool // a publisher may be sending on ch without the mutex; guarded by the turn's mutex
-	open     bool // the event in flight is neither delivered, filtered nor dropped yet; guarded by the turn
-
-	streak *streak // of overflows; nil unless its policy is asked; guarded by the turn
+	at       int32  // its place in hub.subs once it has joined, -1 before; guarded by the turn's mutex
+	atOnce   Action // what its policy answers if that needs no asking, else ask; written once, before it joins
+	inFlight bool   // a publisher may be sending on ch without the mutex; guarded by the turn's mutex
+	byHub    bool   // it ended because the hub closed; written before ended
+	open     bool   // the event in flight is neither delivered, filtered nor dropped yet; guarded by the turn
 }
 
 // ask is no Action: the subscription's filter or policy is to be asked.
@@ -50,8 +47,8 @@ func (s *Subscription[T]) C() <-chan T { return s.ch }
 // nobody's room or code: at most for passes of publishers that do not wait. It
 // costs O(1).
 func (s *Subscription[T]) Close() {
-	if s.hub.end(s, ErrClosed) && s.stop != nil {
-		s.stop()
+	if s.hub.end(s, ErrClosed) {
+		s.leaveContext()
 	}
 }
 
@@ -74,11 +71,11 @@ func (s *Subscription[T]) Stats() SubscriptionStats {
 	offered := s.offered(&s.hub.counters)
 	st := SubscriptionStats{
 		ID:       s.id,
-		Name:     s.name,
+		Name:     s.name(),
 		Len:      len(s.ch),
 		Cap:      cap(s.ch),
 		Dropped:  s.dropped.Load(),
-		Filtered: s.filtered.Load(),
+		Filtered: s.filtered(),
 	}
 	gone := uint64(st.Len) + st.Dropped + st.Filtered
 	st.Offered = max(offered, gone)
@@ -91,11 +88,10 @@ func (s *Subscription[T]) base() *member { return &s.member }
 // newSubscription makes a subscription that has not joined yet.
 func (h *Hub[T]) newSubscription(opts []SubscribeOption) (*Subscription[T], context.Context) {
 	c := subscribeConfig{buffer: h.buffer, policy: h.policy}
-	for _, o := range opts {
-		o.applySubscription(&c)
+	if len(opts) > 0 {
+		c = c.with(opts)
 	}
-	s := &Subscription[T]{hub: h, policy: c.policy, at: -1}
-	s.name = c.name
+	s := &Subscription[T]{hub: h, at: -1, atOnce: ask}
 	if c.keep != nil {
 		keep, ok := c.keep.(func(T) bool)
 		if !ok {
@@ -104,15 +100,22 @@ func (h *Hub[T]) newSubscription(opts []SubscribeOption) (*Subscription[T], cont
 		s.keep = keep
 	}
 	s.ch = make(chan T, c.buffer)
-	s.atOnce = ask
-	action, known := s.policy.(Action)
+	action, known := c.policy.(Action)
 	if known && s.keep == nil {
 		s.atOnce = action
 	}
-	if !known {
-		s.streak = &streak{}
+	if len(opts) > 0 || !known {
+		s.special = &special{name: c.name, policy: c.policy}
 	}
 	return s, c.ctx
+}
+
+// policy returns the policy of s.
+func (s *Subscription[T]) policy() Policy {
+	if s.special == nil {
+		return s.hub.policy
+	}
+	return s.special.policy
 }
 
 // note takes note of an overflow at event seq.
@@ -132,9 +135,9 @@ func (o *streak) note(seq uint64) {
 func (s *Subscription[T]) describe() Overflow {
 	return Overflow{
 		ID:          s.id,
-		Name:        s.name,
+		Name:        s.name(),
 		Cap:         cap(s.ch),
 		Dropped:     s.dropped.Load(),
-		Consecutive: s.streak.consecutive,
+		Consecutive: s.special.streak.consecutive,
 	}
 }
