@@ -217,7 +217,12 @@ func checkPolicy[T comparable](t testing.TB, a *audit[T], w *witness[T]) {
 	if s.ID == 0 || w.joinedFrom != w.joinedTo {
 		return // it never joined, or its window is not known exactly
 	}
-	window := a.timeline[w.joinedFrom:][:s.Offered]
+	window := a.timeline[w.joinedFrom:]
+	if s.Offered > uint64(len(window)) {
+		t.Errorf("law 2: %s: Offered = %d, want at most the %d published since it joined", who(w), s.Offered, len(window))
+		return
+	}
+	window = window[:s.Offered]
 	kept := window
 	if w.keep != nil {
 		kept = slices.DeleteFunc(slices.Clone(window), func(e T) bool { return !w.keep(e) })

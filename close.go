@@ -102,13 +102,13 @@ func (h *Hub[T]) closeAll(reason error) []target[T] {
 }
 
 // Shutdown closes the hub and waits until every subscription that was live when
-// the hub closed has been drained by its consumer, and the hooks and the logger
-// have been told everything. It returns nil then, or, when ctx ends before, an
+// the hub closed has been drained by its consumer, every Handle has returned,
+// and the hooks and the logger have been told everything. It returns nil then, or, when ctx ends before, an
 // error that wraps the cause of ctx and says who still holds how much. What is
 // not drained stays readable. It looks every few milliseconds, because a
 // channel gives no signal when it is received from. Shutdown must not be called
-// from what it waits for: a hook, a filter, a policy or the logger's handler. It
-// panics if ctx is nil.
+// from what it waits for: a hook, a handler, a filter, a policy or the logger's
+// handler. It panics if ctx is nil.
 func (h *Hub[T]) Shutdown(ctx context.Context) error {
 	checkContext("Shutdown", ctx)
 	h.Close()
@@ -116,7 +116,7 @@ func (h *Hub[T]) Shutdown(ctx context.Context) error {
 	start, warned := time.Now(), false
 	for delay := time.Millisecond; ; delay = min(2*delay, longest) {
 		undone := h.drain()
-		if len(undone) == 0 && h.hooks.idle() && h.losses.idle() {
+		if len(undone) == 0 && h.running.Load() == 0 && h.hooks.idle() && h.losses.idle() {
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -153,7 +153,7 @@ func (h *Hub[T]) drain() []*Subscription[T] {
 func holders[T any](undone []*Subscription[T]) string {
 	const named = 8
 	if len(undone) == 0 {
-		return "a hook or the logger has not returned"
+		return "a hook, a handler or the logger has not returned"
 	}
 	var events int
 	var names []string

@@ -196,7 +196,7 @@ func shutdownWaitsForHooks(t *testing.T) {
 	hub.Subscribe()
 	ctx, cancel := context.WithTimeoutCause(bg, time.Minute, errTest)
 	defer cancel()
-	require.EqualError(t, hub.Shutdown(ctx), "broadcast: shutdown: a hook or the logger has not returned: "+errTest.Error())
+	require.EqualError(t, hub.Shutdown(ctx), "broadcast: shutdown: a hook, a handler or the logger has not returned: "+errTest.Error())
 	down := async(func() error { return hub.Shutdown(bg) })
 	time.Sleep(time.Minute)
 	down.requireBlocked(t, "Shutdown")

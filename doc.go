@@ -97,6 +97,13 @@
 // # Observing
 //
 // [Hub.Stats] and [Hub.Subscriptions] never wait for a publisher: a hub that is
-// stuck can be looked at. [WithLogger] logs every loss, at most one line per
-// second and kind.
+// stuck can be looked at. [NewCollector] makes a Prometheus collector of them,
+// whose series are bounded however many subscriptions there are. [WithLogger]
+// logs every loss, at most one line per second and kind.
+//
+// # Handlers
+//
+// [Handle] runs a handler over a subscription on the caller's goroutine: it
+// counts errors and panics, skips the event, and goes on, until the
+// subscription, its hub or the context ends.
 package broadcast

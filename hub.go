@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"math/rand/v2"
+	"time"
 )
 
 // Hub fans events out to its subscriptions. Make one with New; a Hub must not
@@ -16,10 +17,12 @@ type Hub[T any] struct {
 	policy Policy // written once, by New
 	epoch  uint64 // written once, by New
 
+	since time.Time // written once, by New
+
 	counters
 	registry
-	hooks  hooks
-	losses *losses // nil unless there is a logger
+	hooks hooks
+	desk  // handlers, meters and the logger
 
 	turn   turn
 	subs   []target[T]        // the live subscriptions, in no order; guarded by turn.mu
@@ -51,7 +54,8 @@ func New[T any](buffer int, policy Policy, opts ...Option) *Hub[T] {
 	for _, o := range opts {
 		o.applyHub(&c)
 	}
-	h := &Hub[T]{buffer: buffer, policy: policy, losses: newLosses(c.logger)}
+	h := &Hub[T]{buffer: buffer, policy: policy, since: time.Now()}
+	h.losses = newLosses(c.logger)
 	for h.epoch == 0 {
 		h.epoch = rand.Uint64()
 	}
@@ -122,7 +126,24 @@ func (h *Hub[T]) Epoch() uint64 { return h.epoch }
 
 // Stats returns what the hub has counted. It never waits for a publisher, and
 // costs the same for any number of subscriptions.
-func (h *Hub[T]) Stats() Stats { return h.counters.stats(&h.registry) }
+func (h *Hub[T]) Stats() Stats {
+	s := h.counters.stats(&h.registry)
+	s.HandlerErrors, s.HandlerPanics = h.desk.errors.Load(), h.desk.panics.Load()
+	return s
+}
+
+// vitals tell a collector when the counters began, and how many goroutines run
+// Handle or are the hub's own at the moment.
+func (h *Hub[T]) vitals() (since time.Time, goroutines int) {
+	goroutines = int(h.desk.running.Load())
+	if !h.hooks.idle() {
+		goroutines++
+	}
+	if !h.losses.idle() {
+		goroutines++
+	}
+	return h.since, goroutines
+}
 
 // Subscriptions returns the stats of every live subscription, each once, in no
 // order. Those that come or go during the iteration may be left out. The

@@ -22,7 +22,9 @@ func TestLaw3_Isolation(t *testing.T) {
 	bubble(t, "all waits have one start", oneStart)
 	bubble(t, "all policies in one hub", mixedWaits)
 	bubble(t, "only the next event is delayed", onlyTheNext)
-	bubble(t, "who leaves is released though others are waited for", leaverReleased)
+	for stuck := 1; stuck <= 3; stuck++ {
+		bubble(t, fmt.Sprintf("who leaves is released/stuck=%d", stuck), func(t *testing.T) { leaverReleased(t, stuck) })
+	}
 	bubble(t, "nil events to several full ones", nilEvents)
 }
 
@@ -233,31 +235,36 @@ func onlyTheNext(t *testing.T) {
 	checkLaws(t, a)
 }
 
-// One of several who are waited for leaves by its own Close, one by its context:
-// their channels close at once, while the wait for the third goes on.
-func leaverReleased(t *testing.T) {
+// Of those who are waited for, one leaves by its own Close and one by its
+// context, and so does one that has the event: their channels close at once,
+// while the wait for the stuck ones goes on.
+func leaverReleased(t *testing.T, stuck int) {
 	hub := newHub[int](t, 1, broadcast.Block)
 	a := newAudit(hub)
 	ctx, cancel := context.WithCancelCause(bg)
-	stuck := a.subscribe(broadcast.Block, 1)
 	closer := a.subscribe(broadcast.Block, 1)
+	for range stuck {
+		a.subscribe(broadcast.Block, 1)
+	}
 	canceled := a.subscribe(broadcast.Block, 1, broadcast.WithContext(ctx))
 	served := a.filtered(broadcast.Block, 9, func(int) bool { return true })
 	require.NoError(t, a.publish(bg, 1))
 	p := async(func() error { return a.publish(bg, 2) })
-	p.requireBlocked(t, "publish to three full ones")
-	closer.Close()
-	cancel(errTest)
-	served.Close() // it has the event, but its channel is in flight like theirs
-	p.requireBlocked(t, "publish to one full one")
-	for _, w := range []*witness[int]{closer, canceled, served} {
-		w.consume() // returns: the channel is closed
+	for _, leave := range []func(){closer.Close, func() { cancel(errTest) }, served.Close} {
+		p.requireBlocked(t, "publish to full ones")
+		leave()
+		p.requireBlocked(t, "publish to full ones after one left")
+		for _, w := range []*witness[int]{closer, canceled, served} {
+			requireClosed(t, w, w.Err() != nil)
+		}
 	}
 	require.Equal(t, []int{1}, closer.got)
 	require.Equal(t, []int{1}, canceled.got)
 	require.Equal(t, []int{1, 2}, served.got)
-	require.ErrorIs(t, canceled.Err(), errTest)
-	stuck.take(2)
+	require.Equal(t, errTest, canceled.Err())
+	for _, w := range a.all[1 : 1+stuck] {
+		w.take(1)
+	}
 	require.NoError(t, p.returned(t, "publish with room"))
 	checkLaws(t, a)
 	require.Equal(t, broadcast.DropReasons{Closed: 2}, hub.Stats().DroppedBy)

@@ -26,6 +26,7 @@ func TestLaw7_NoLeak(t *testing.T) {
 	t.Run("hub closed", func(t *testing.T) { unreachable(t, hubClosedWithEvents) })
 	t.Run("batch", func(t *testing.T) { unreachable(t, batchedEvents) })
 	t.Run("waited for", func(t *testing.T) { unreachable(t, eventsWaitedFor) })
+	t.Run("waited for, then closed", func(t *testing.T) { unreachable(t, waitedForThenClosed) })
 	t.Run("lost with a logger", func(t *testing.T) { unreachable(t, loggedEvents) })
 }
 
@@ -166,10 +167,7 @@ func canceledWithEvents(t *testing.T, p *payloads) (any, int64) {
 	}
 	require.NoError(t, hub.Publish(bg, p.make()))
 	cancel()
-	for range 1000 {
-		if hub.Len() == 0 {
-			break
-		}
+	for hub.Len() > 0 {
 		runtime.Gosched()
 	}
 	return []any{hub, ctx}, 0
@@ -230,6 +228,31 @@ func eventsWaitedFor(t *testing.T, p *payloads) (any, int64) {
 	cancel()
 	require.ErrorIs(t, <-done, broadcast.ErrPartial)
 	return []any{hub, subs, ctx}, 0
+}
+
+// Who was waited for is forgotten with what it holds, when it has left.
+func waitedForThenClosed(t *testing.T, p *payloads) (any, int64) {
+	hub := newHub[*payload](t, 1, broadcast.Block)
+	subs := make([]*broadcast.Subscription[*payload], 3)
+	for i := range subs {
+		subs[i] = hub.Subscribe()
+	}
+	require.NoError(t, hub.Publish(bg, p.make()))
+	done := make(chan error)
+	event := p.make()
+	go func() { done <- hub.Publish(bg, event) }()
+	for hub.Stats().Blocked == 0 {
+		runtime.Gosched()
+	}
+	for _, s := range subs {
+		<-s.C()
+	}
+	require.NoError(t, <-done)
+	for _, s := range subs {
+		require.Equal(t, 1, s.Stats().Len)
+		s.Close()
+	}
+	return hub, 0
 }
 
 // The logger holds whom it will write about no longer than until it has.

@@ -18,18 +18,23 @@ const maxLogNames = 1024
 type lossKind uint8
 
 const (
-	lossDropped lossKind = iota // counts events
-	lossEjected                 // counts subscriptions
-	lossBlocked                 // counts publishes
+	lossDropped  lossKind = iota // counts events
+	lossEjected                  // counts subscriptions
+	lossBlocked                  // counts publishes
+	lossPanicked                 // counts calls of a handler
 	lossKinds
 )
 
 // lossLines are the constant parts of the lines: the message, and what the line
 // counts.
-var lossLines = [lossKinds]struct{ msg, unit string }{
-	lossDropped: {"broadcast: events dropped", "dropped"},
-	lossEjected: {"broadcast: subscriber ejected", "ejected"},
-	lossBlocked: {"broadcast: publish blocked for over a second", "blocked"},
+var lossLines = [lossKinds]struct {
+	msg, unit string
+	level     slog.Level
+}{
+	lossDropped:  {"broadcast: events dropped", "dropped", slog.LevelWarn},
+	lossEjected:  {"broadcast: subscriber ejected", "ejected", slog.LevelWarn},
+	lossBlocked:  {"broadcast: publish blocked for over a second", "blocked", slog.LevelWarn},
+	lossPanicked: {"broadcast: handler panicked", "panics", slog.LevelError},
 }
 
 // losses logs what goes wrong, at most one line per second and kind, from a
@@ -51,6 +56,7 @@ type losses struct {
 type tally struct {
 	by     map[*member]uint64
 	others uint64 // of those whom maxLogNames kept out of by
+	panic  string // the latest, of a handler
 }
 
 func newLosses(l *slog.Logger) *losses {
@@ -67,6 +73,21 @@ func (l *losses) note(kind lossKind, m *member) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.noteLocked(kind, m)
+}
+
+// notePanic counts one panic of a handler of m.
+func (l *losses) notePanic(m *member, value string) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.noteLocked(lossPanicked, m)
+	l.since[lossPanicked].panic = value
+}
+
+func (l *losses) noteLocked(kind lossKind, m *member) {
 	t := &l.since[kind]
 	if t.by == nil {
 		t.by = map[*member]uint64{}
@@ -158,7 +179,10 @@ func (l *losses) line(kind lossKind, t tally) {
 	if rest := all - t.by[worst]; rest > 0 {
 		attrs = append(attrs, slog.Uint64("suppressed", rest))
 	}
-	l.logger.LogAttrs(context.Background(), slog.LevelWarn, lossLines[kind].msg, attrs...)
+	if t.panic != "" {
+		attrs = append(attrs, slog.String("panic", t.panic))
+	}
+	l.logger.LogAttrs(context.Background(), lossLines[kind].level, lossLines[kind].msg, attrs...)
 }
 
 func (l *losses) close() {

@@ -1,6 +1,9 @@
 package broadcast
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Publish offers event to every live subscription. It returns nil; or ErrClosed
 // if the hub is closed; or the cause of ctx if ctx had ended, also while it
@@ -18,6 +21,10 @@ func (h *Hub[T]) Publish(ctx context.Context, event T) error {
 	checkContext("Publish", ctx)
 	if ctx.Err() != nil {
 		return causeOf(ctx)
+	}
+	var start time.Time // zero unless this publish is timed
+	if m := h.meters.Load(); m != nil && m.sampled(h.seq.Load()) {
+		start = time.Now()
 	}
 	h.turn.mu.Lock()
 	if h.turn.busy || h.closed != nil {
@@ -37,9 +44,13 @@ func (h *Hub[T]) Publish(ctx context.Context, event T) error {
 		}
 	}
 	if len(h.aloft)+len(h.stops) > 0 || h.turn.contended() {
+		h.timed = start
 		return h.land(ctx, event)
 	}
 	h.turn.mu.Unlock()
+	if !start.IsZero() {
+		h.meters.Load().published(time.Since(start))
+	}
 	return nil
 }
 

@@ -16,6 +16,7 @@ type flight[T any] struct {
 	full  []awaited[T]     // of aloft, those that are waited for; guarded by the turn
 	stops []func() bool    // leave the contexts of those ejected; guarded by the turn
 
+	timed    time.Time // when the publish began, if it is timed; guarded by the turn
 	waited   bool      // counted as blocked; guarded by the turn
 	start    time.Time // of all waits of this event; zero: none has a time. Guarded by the turn
 	warned   bool      // that it blocked for long; guarded by the turn
@@ -46,10 +47,13 @@ func (h *Hub[T]) land(ctx context.Context, event T) error {
 // giveBack gives the turn back and lets the mutex go. What is user code, be it
 // that of a context, comes after both.
 func (h *Hub[T]) giveBack() {
-	stops := h.stops
-	h.stops = nil
+	stops, timed := h.stops, h.timed
+	h.stops, h.timed = nil, time.Time{}
 	h.turn.passLocked()
 	h.turn.mu.Unlock()
+	if !timed.IsZero() {
+		h.meters.Load().published(time.Since(timed))
+	}
 	for _, stop := range stops {
 		stop()
 	}
@@ -63,6 +67,9 @@ func (h *Hub[T]) settle(ctx context.Context, event T) (err error) {
 	h.turn.busy = true
 	h.turn.mu.Unlock()
 	defer func() {
+		if h.waited && !h.start.IsZero() {
+			h.meters.Load().waited(time.Since(h.start))
+		}
 		h.turn.mu.Lock()
 		err = h.settledLocked()
 	}()

@@ -27,6 +27,9 @@ type Stats struct {
 	// Coalesced is how many offered values were replaced before delivery; always
 	// 0 for a Hub.
 	Coalesced uint64
+	// HandlerErrors and HandlerPanics are how many calls of a handler by Handle
+	// returned an error or panicked.
+	HandlerErrors, HandlerPanics uint64
 }
 
 // DropReasons are lost deliveries by their reason.
@@ -50,6 +53,8 @@ func (s Stats) LogValue() slog.Value {
 		slog.Uint64("ejected", s.Ejected),
 		slog.Uint64("blocked", s.Blocked),
 		slog.Uint64("coalesced", s.Coalesced),
+		slog.Uint64("handler_errors", s.HandlerErrors),
+		slog.Uint64("handler_panics", s.HandlerPanics),
 	)
 }
 

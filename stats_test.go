@@ -79,7 +79,8 @@ func TestStats_LogValue(t *testing.T) {
 	}}))
 	log.Info("", "hub", broadcast.Stats{
 		Subscribers: 1, Readers: 2, Published: 3, Offered: 4, Dropped: 5, Filtered: 6, Ejected: 7, Blocked: 8, Coalesced: 9,
+		HandlerErrors: 10, HandlerPanics: 11,
 	})
 	require.Equal(t, "hub.subscribers=1 hub.readers=2 hub.published=3 hub.offered=4 hub.dropped=5 "+
-		"hub.filtered=6 hub.ejected=7 hub.blocked=8 hub.coalesced=9\n", text.String())
+		"hub.filtered=6 hub.ejected=7 hub.blocked=8 hub.coalesced=9 hub.handler_errors=10 hub.handler_panics=11\n", text.String())
 }

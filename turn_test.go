@@ -3,6 +3,7 @@ package broadcast_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -38,6 +39,41 @@ func TestTurn_IsFair(t *testing.T) {
 		writers.Wait()
 		for _, n := range counts {
 			require.InDelta(t, 20, n, 1)
+		}
+	})
+}
+
+// Who was called and found the turn taken by one that was quicker is still the
+// first in line.
+func TestTurn_LoserStaysFirst(t *testing.T) {
+	bubble(t, "called in vain", func(t *testing.T) {
+		for range 100 {
+			a := newAudit(newHub[int](t, 9, broadcast.Block))
+			a.refer(9)
+			resume := make(chan struct{})
+			a.subscribe(broadcast.Block, 9, broadcast.WithFilter(func(e int) bool {
+				if e <= 2 {
+					<-resume
+				}
+				return true
+			}))
+			quick := async(func() error { return errors.Join(a.hub.Publish(bg, 1), a.hub.Publish(bg, 2)) })
+			quick.requireBlocked(t, "publish in the filter")
+			var line []running[error]
+			for e := 3; e <= 5; e++ {
+				line = append(line, async(func() error { return a.hub.Publish(bg, e) }))
+				synctest.Wait()
+			}
+			resume <- struct{}{} // its second publish may come before the first in line
+			synctest.Wait()
+			close(resume)
+			require.NoError(t, quick.returned(t, "both publishes"))
+			for _, p := range line {
+				require.NoError(t, p.returned(t, "publish in line"))
+			}
+			checkLaws(t, a)
+			order := slices.DeleteFunc(slices.Clone(a.timeline), func(e int) bool { return e == 2 })
+			require.Equal(t, []int{1, 3, 4, 5}, order)
 		}
 	})
 }

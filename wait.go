@@ -37,8 +37,9 @@ func (h *Hub[T]) wait(ctx context.Context, event T) {
 	if !h.waited {
 		h.waited = true
 		h.blocked.Add(1)
+		h.timed = time.Time{} // it belongs to the other histogram now
 	}
-	if h.losses != nil {
+	if h.losses != nil || h.meters.Load() != nil {
 		h.waitStart()
 	}
 	for yields := 0; ; {
