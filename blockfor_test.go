@@ -24,6 +24,7 @@ func TestFinePrint_BlockFor(t *testing.T) {
 	bubble(t, "context ends before", blockForContext)
 	bubble(t, "a policy of the user's own that asks it", blockForAsked)
 	bubble(t, "who leaves is not asked for", blockForLeaver)
+	bubble(t, "who was just closed is not asked for", blockForClosedByAnother)
 }
 
 func blockForWaits(t *testing.T) {
@@ -238,4 +239,28 @@ func blockForLeaver(t *testing.T) {
 	require.EqualValues(t, 1, stays.Stats().Dropped)
 	checkLaws(t, a)
 	require.Equal(t, broadcast.DropReasons{Newest: 1, Closed: 1}, a.hub.Stats().DroppedBy)
+}
+
+// All are due at the same time. The first to be asked closes everyone.
+func blockForClosedByAnother(t *testing.T) {
+	a := newAudit(newHub[int](t, 1, broadcast.Block))
+	asked := 0
+	then := broadcast.PolicyFunc(func(broadcast.Overflow) broadcast.Action {
+		asked++
+		for _, w := range a.all {
+			w.Close()
+		}
+		return broadcast.DropNewest
+	})
+	for range 3 {
+		a.subscribe(broadcast.BlockFor(time.Second, then), 1)
+	}
+	require.NoError(t, a.publish(bg, 1, 2))
+	require.Equal(t, 1, asked)
+	require.Equal(t, broadcast.DropReasons{Closed: 3}, a.hub.Stats().DroppedBy)
+	for _, w := range a.all {
+		requireClosed(t, w, true)
+		require.Equal(t, []int{1}, w.got)
+	}
+	checkLaws(t, a)
 }

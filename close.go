@@ -3,6 +3,7 @@ package broadcast
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -161,7 +162,11 @@ func holders[T any](undone []*Subscription[T]) string {
 		n := len(s.ch)
 		events += n
 		if i < named {
-			names = append(names, fmt.Sprintf("%s: %d", s.label(), n))
+			label := s.label()
+			if s.name() != "" {
+				label = strconv.Quote(label)
+			}
+			names = append(names, fmt.Sprintf("%s: %d", label, n))
 		}
 	}
 	if len(undone) > named {

@@ -24,7 +24,8 @@ func TestWithLogger(t *testing.T) {
 	bubble(t, "a logger that hangs holds up nobody", logHangs)
 	bubble(t, "the goroutine ends", logGoroutineEnds)
 	bubble(t, "Close flushes", logFlushedByClose)
-	bubble(t, "Shutdown waits and warns", logShutdown)
+	bubble(t, "Shutdown waits for consumers and warns", logShutdown)
+	bubble(t, "Shutdown waits for the logger", logHangsInShutdown)
 }
 
 func logNothing(t *testing.T) {
@@ -54,7 +55,7 @@ func logOneLineASecond(t *testing.T) {
 	time.Sleep(5 * time.Second)
 	lines := l.take()
 	require.Len(t, lines, 4, "%q", lines)
-	require.Equal(t, `10ms events dropped subscriber="slow" dropped=1`, lines[0])
+	require.Equal(t, `10ms events dropped subscriber=slow dropped=1`, lines[0])
 	var last time.Duration
 	for i, line := range l.lines {
 		if i > 0 {
@@ -64,7 +65,7 @@ func logOneLineASecond(t *testing.T) {
 	}
 	require.EqualValues(t, 250, l.sum("events dropped", "dropped"))
 	require.NoError(t, hub.Publish(bg, 0))
-	require.Equal(t, `7.51s events dropped subscriber="slow" dropped=1`, l.take()[4], "after a pause at once")
+	require.Equal(t, `7.51s events dropped subscriber=slow dropped=1`, l.take()[4], "after a pause at once")
 }
 
 func logGreatest(t *testing.T) {
@@ -139,7 +140,7 @@ func logEject(t *testing.T) {
 	hub.Subscribe(broadcast.WithName("one"))
 	require.NoError(t, hub.Publish(bg, 1))
 	require.NoError(t, hub.Publish(bg, 2))
-	require.Equal(t, []string{`0s subscriber ejected subscriber="one" dropped=1`}, l.take())
+	require.Equal(t, []string{`0s subscriber ejected subscriber=one dropped=1`}, l.take())
 	for range 3 {
 		hub.Subscribe()
 	}
@@ -164,7 +165,7 @@ func logBlocked(t *testing.T) {
 		time.Sleep(time.Second - 1)
 		require.Empty(t, l.take())
 		time.Sleep(time.Nanosecond)
-		want := []string{`1s publish blocked for over a second subscriber="stuck" blocked=1`}
+		want := []string{`1s publish blocked for over a second subscriber=stuck blocked=1`}
 		require.Equal(t, want, l.take())
 		time.Sleep(time.Hour)
 		require.Equal(t, want, l.take())
@@ -301,4 +302,21 @@ func logShutdown(t *testing.T) {
 	<-s.C()
 	time.Sleep(time.Second)
 	require.NoError(t, down.returned(t, "Shutdown"))
+}
+
+func logHangsInShutdown(t *testing.T) {
+	l := newLogbook()
+	resume := make(chan struct{})
+	l.hook = func() { <-resume }
+	hub := newHub[int](t, 0, broadcast.DropNewest, l.option())
+	hub.Subscribe()
+	require.NoError(t, hub.Publish(bg, 1))
+	ctx, cancel := context.WithTimeoutCause(bg, time.Minute, errTest)
+	defer cancel()
+	err := hub.Shutdown(ctx)
+	require.ErrorIs(t, err, errTest)
+	require.ErrorContains(t, err, "the logger has not returned")
+	close(resume)
+	require.NoError(t, hub.Shutdown(bg))
+	require.Equal(t, "0s events dropped subscriber=#1 dropped=1", l.take()[0])
 }

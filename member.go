@@ -94,10 +94,10 @@ func (m *member) offered(c *counters) uint64 {
 	return upTo - m.joined
 }
 
-// label names the member in logs and errors.
+// label names the member in logs and errors, which quote what needs it.
 func (m *member) label() string {
 	if name := m.name(); name != "" {
-		return strconv.Quote(name)
+		return name
 	}
 	return "#" + strconv.FormatUint(m.id, 10)
 }

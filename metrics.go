@@ -60,9 +60,8 @@ func WithPublishSampling(n int) CollectorOption {
 //
 // A collection reads state: it waits for no publisher, blocked or not, and costs
 // one pass over the live subscriptions. Its series are bounded, however many
-// subscriptions there are: about 60, two for each named one (see WithMaxNamed),
-// and 22 for each type of event that handlers have had, up to 20 types.
-// Making a collector switches the histograms of its hub on, for good; what a
+// subscriptions there are: 52, two for each named one (see WithMaxNamed), and 22
+// for each type of event that handlers have had, up to 20 types. Making a collector switches the histograms of its hub on, for good; what a
 // publish pays for that is in the README.
 //
 // NewCollector panics if name is empty or src is nil. Bytes of names that are

@@ -121,6 +121,11 @@ func panicIn(t *testing.T, where string, waiting int, fail func(), want any) {
 	checkLaws(t, a)
 	require.EqualValues(t, 1, w.Stats().Dropped)
 	require.Equal(t, broadcast.DropReasons{Newest: 1}, a.hub.Stats().DroppedBy)
+	blocked := 0
+	if waiting > 0 || where == "policy of BlockFor" {
+		blocked = 1
+	}
+	require.EqualValues(t, blocked, a.hub.Stats().Blocked, "once, though the wait was broken off and taken up again")
 	w.drain()
 	require.NoError(t, a.publish(bg, 3))
 	require.Equal(t, []int{1, 3}, w.drain())
