@@ -580,7 +580,7 @@ func logPanic(t *testing.T) {
 	hub := newHub[int](t, 8, broadcast.Block, l.option())
 	handled(bg, hub.Subscribe(broadcast.WithName("mail")), func(_ context.Context, e int) error { panic(fmt.Errorf("event %d: %w", e, errTest)) })
 	publishAll(t, hub, 1)
-	require.Equal(t, []string{`0s ERROR broadcast: handler panicked subscriber="mail"`}, l.take())
+	require.Equal(t, []string{`0s ERROR broadcast: handler panicked subscriber=mail`}, l.take())
 	line := l.lines[0]
 	require.EqualValues(t, 1, line.attrs["panics"].Uint64())
 	require.Equal(t, "event 1: "+errTest.Error(), line.attrs["panic"].String())

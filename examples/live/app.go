@@ -15,9 +15,10 @@ import (
 
 // How long each step of stopping may take: less than two seconds together.
 const (
-	drainSource = 800 * time.Millisecond
-	drainHub    = 300 * time.Millisecond
-	drainWeb    = 300 * time.Millisecond
+	drainPolicies = 300 * time.Millisecond
+	drainSource   = 800 * time.Millisecond
+	drainHub      = 300 * time.Millisecond
+	drainWeb      = 300 * time.Millisecond
 )
 
 // app is everything that runs: source -> intake -> hub -> latest and browsers.
@@ -25,11 +26,13 @@ type app struct {
 	con    *console
 	hub    *broadcast.Hub[event]
 	in     *intake
-	ledger *ledger
+	ledger *ledger[event]
 	latest *latest
-	board  *board
+	board  *knob[[]byte] // the encoded status, for the pages
 	source source
 	web    *web
+
+	policies *policies // beside the above, with a hub of its own
 
 	stopReport context.CancelFunc
 	running    sync.WaitGroup // latest.run and report
@@ -46,9 +49,9 @@ func start(cfg config, stdin io.Reader, con *console) (*app, error) {
 		// A browser that is too slow loses the oldest events: for charts the
 		// newest count, and nobody else must wait for it.
 		hub:    broadcast.New[event](browserBuffer, broadcast.DropOldest),
-		ledger: &ledger{},
+		ledger: &ledger[event]{},
 		latest: &latest{bySubject: map[string]event{}},
-		board:  newBoard(),
+		board:  newKnob[[]byte](nil),
 	}
 	a.in = &intake{hub: a.hub}
 	a.startLatest()
@@ -57,6 +60,7 @@ func start(cfg config, stdin io.Reader, con *console) (*app, error) {
 		a.running.Wait()
 		return nil, errors.Join(err, ln.Close())
 	}
+	a.policies = startPolicies()
 	a.startReport()
 	a.web = startWeb(ln, a)
 	con.print("Events: %s, over %s.\nOpen http://%s in a browser. Ctrl-C ends.", a.source.what, a.source.over, ln.Addr())
@@ -86,7 +90,7 @@ func (a *app) startReport() {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.stopReport = cancel
 	first := a.status(status{})
-	a.board.set(first) // now: a browser may come at once
+	a.board.set(first.encoded()) // now: a browser may come at once
 	a.running.Go(func() { a.report(ctx, first) })
 }
 
@@ -96,6 +100,7 @@ func (a *app) startReport() {
 func (a *app) stop() error {
 	a.web.refuse()
 	a.stopReport()
+	wrong := within(drainPolicies, a.policies.stop)
 	if err := within(drainSource, a.source.stop); err != nil {
 		a.con.note("Not drained: %v.", err)
 	}
@@ -104,7 +109,7 @@ func (a *app) stop() error {
 	}
 	within(drainWeb, a.web.stop)
 	a.running.Wait()
-	return a.conclude()
+	return errors.Join(a.conclude(), wrong)
 }
 
 func within(d time.Duration, step func(context.Context) error) error {

@@ -16,7 +16,7 @@ type latest struct {
 }
 
 // run takes events until the hub has closed and the buffer is empty.
-func (l *latest) run(c *consumer) {
+func (l *latest) run(c *consumer[event]) {
 	for e := range c.sub.C() {
 		c.received.Add(1)
 		l.put(e)

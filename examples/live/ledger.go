@@ -11,10 +11,10 @@ import (
 
 // consumer is one subscriber of the hub with its own count of what it got, to
 // be held against the hub's.
-type consumer struct {
+type consumer[T any] struct {
 	name     string
 	browser  bool
-	sub      *broadcast.Subscription[event]
+	sub      *broadcast.Subscription[T]
 	received atomic.Uint64 // taken from the channel
 	unsent   atomic.Uint64 // of these: in a write to the browser that failed
 }
@@ -27,7 +27,7 @@ type account struct {
 	wrong  int // consumers whose numbers did not add up
 }
 
-func (c *consumer) account() account {
+func (c *consumer[T]) account() account {
 	st := c.sub.Stats()
 	a := account{
 		offered:  st.Offered,
@@ -57,17 +57,17 @@ func (a *account) add(b account) {
 const maxLeft = 50
 
 // ledger knows every consumer that ever was, in bounded memory.
-type ledger struct {
+type ledger[T any] struct {
 	mu       sync.Mutex // guards all below
-	live     []*consumer
-	left     []*consumer // the latest maxLeft, oldest first
-	earlier  account     // the sum of those before
+	live     []*consumer[T]
+	left     []*consumer[T] // the latest maxLeft, oldest first
+	earlier  account        // the sum of those before
 	nEarlier int
 }
 
 // join enters a consumer that has just subscribed.
-func (l *ledger) join(name string, browser bool, sub *broadcast.Subscription[event]) *consumer {
-	c := &consumer{name: name, browser: browser, sub: sub}
+func (l *ledger[T]) join(name string, browser bool, sub *broadcast.Subscription[T]) *consumer[T] {
+	c := &consumer[T]{name: name, browser: browser, sub: sub}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.live = append(l.live, c)
@@ -77,11 +77,11 @@ func (l *ledger) join(name string, browser bool, sub *broadcast.Subscription[eve
 // leave ends the consumer's subscription. Its account is not taken now: an
 // event may be in flight to it, which the hub has still to count. When 50
 // others have left after it, or at the end, that is long over.
-func (l *ledger) leave(c *consumer) {
+func (l *ledger[T]) leave(c *consumer[T]) {
 	c.sub.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.live = slices.DeleteFunc(l.live, func(o *consumer) bool { return o == c })
+	l.live = slices.DeleteFunc(l.live, func(o *consumer[T]) bool { return o == c })
 	l.left = append(l.left, c)
 	if len(l.left) > maxLeft {
 		l.earlier.add(l.left[0].account())
@@ -91,7 +91,7 @@ func (l *ledger) leave(c *consumer) {
 }
 
 // browsers returns how many browsers are connected.
-func (l *ledger) browsers() int {
+func (l *ledger[T]) browsers() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := 0
@@ -104,7 +104,7 @@ func (l *ledger) browsers() int {
 }
 
 // received returns what all consumers that ever were have counted.
-func (l *ledger) received() uint64 {
+func (l *ledger[T]) received() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n := l.earlier.received
@@ -116,10 +116,10 @@ func (l *ledger) received() uint64 {
 
 // all returns the remembered consumers in the order in which they came, and
 // what is known of those before.
-func (l *ledger) all() (known []*consumer, earlier account, nEarlier int) {
+func (l *ledger[T]) all() (known []*consumer[T], earlier account, nEarlier int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known = slices.Concat(l.live, l.left)
-	slices.SortFunc(known, func(a, b *consumer) int { return cmp.Compare(a.sub.Stats().ID, b.sub.Stats().ID) })
+	slices.SortFunc(known, func(a, b *consumer[T]) int { return cmp.Compare(a.sub.Stats().ID, b.sub.Stats().ID) })
 	return known, l.earlier, l.nEarlier
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // visit joins a consumer that gets two events, takes one of them and leaves.
-func visit(t *testing.T, hub *broadcast.Hub[event], l *ledger, name string) *consumer {
+func visit(t *testing.T, hub *broadcast.Hub[event], l *ledger[event], name string) *consumer[event] {
 	t.Helper()
 	c := l.join(name, true, hub.Subscribe(broadcast.WithName(name)))
 	for range 2 {
@@ -24,7 +24,7 @@ func visit(t *testing.T, hub *broadcast.Hub[event], l *ledger, name string) *con
 }
 
 func TestLedger_RemembersFiftyAndTheSumOfOthers(t *testing.T) {
-	hub, l := broadcast.New[event](8, broadcast.DropOldest), &ledger{}
+	hub, l := broadcast.New[event](8, broadcast.DropOldest), &ledger[event]{}
 	for i := range maxLeft + 3 {
 		visit(t, hub, l, fmt.Sprintf("b%d", i))
 	}
@@ -44,7 +44,7 @@ func TestLedger_RemembersFiftyAndTheSumOfOthers(t *testing.T) {
 }
 
 func TestTotals_SaysLoudlyWhatDoesNotAddUp(t *testing.T) {
-	hub, l := broadcast.New[event](8, broadcast.DropOldest), &ledger{}
+	hub, l := broadcast.New[event](8, broadcast.DropOldest), &ledger[event]{}
 	visit(t, hub, l, "honest")
 	_, err := totals(l, hub.Stats())
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestTotals_SaysLoudlyWhatDoesNotAddUp(t *testing.T) {
 }
 
 func TestTotals_ComparesWithTheHub(t *testing.T) {
-	hub, l := broadcast.New[event](8, broadcast.DropOldest), &ledger{}
+	hub, l := broadcast.New[event](8, broadcast.DropOldest), &ledger[event]{}
 	hub.Subscribe().Close() // gets nothing: it may be missing
 	stranger := hub.Subscribe()
 	visit(t, hub, l, "known")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 )
 
@@ -34,32 +33,13 @@ func (s status) line() string {
 	return line
 }
 
-// board holds the current status for the pages to pick up.
-type board struct {
-	mu      sync.Mutex // guards both below
-	current []byte     // an encoded status
-	changed chan struct{}
-}
-
-func newBoard() *board { return &board{changed: make(chan struct{})} }
-
-func (b *board) set(s status) {
-	encoded, err := json.Marshal(s)
+// encoded returns s as the pages read it.
+func (s status) encoded() []byte {
+	b, err := json.Marshal(s)
 	if err != nil {
-		return // only a NaN could do that, and there is no division by zero here
+		panic(err) // only a NaN could do that, and there is no division by zero here
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.current = encoded
-	close(b.changed)
-	b.changed = make(chan struct{})
-}
-
-// get returns the status and a channel that is closed when there is a new one.
-func (b *board) get() (current []byte, changed <-chan struct{}) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.current, b.changed
+	return b
 }
 
 // report puts a new status on the board and the terminal once a second, until
@@ -71,7 +51,7 @@ func (a *app) report(ctx context.Context, last status) {
 		select {
 		case <-tick.C:
 			last = a.status(last)
-			a.board.set(last)
+			a.board.set(last.encoded())
 			a.con.status(last.line())
 		case <-ctx.Done():
 			a.con.status("")

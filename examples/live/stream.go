@@ -20,8 +20,9 @@ const (
 
 // stream is one browser: a subscription and the response it is written to.
 type stream struct {
-	*consumer
-	board *board
+	*consumer[event]
+	board *knob[[]byte]
+	demo  *knob[[]byte] // nil if the browser does not want it
 	w     http.ResponseWriter
 	rc    *http.ResponseController
 	buf   bytes.Buffer
@@ -30,7 +31,8 @@ type stream struct {
 // stream answers GET /events with Server-Sent Events: one "state" with the
 // newest event of every subject, then each event as it comes, a "status" once a
 // second (which also shows both ends that the other lives), and an "end".
-// With ?prefix=host.cpu only subjects with that prefix are sent.
+// With ?prefix=host.cpu only subjects with that prefix are sent, and with
+// ?policies also the state of the demonstration, ten times a second.
 func (w *web) stream(rw http.ResponseWriter, r *http.Request) {
 	if !w.enter() {
 		http.Error(rw, "live is stopping", http.StatusServiceUnavailable)
@@ -46,6 +48,10 @@ func (w *web) stream(rw http.ResponseWriter, r *http.Request) {
 		rc:       http.NewResponseController(rw),
 	}
 	defer w.app.ledger.leave(s.consumer)
+	if r.URL.Query().Has("policies") {
+		defer w.app.policies.look()()
+		s.demo = w.app.policies.board
+	}
 	h := rw.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
@@ -72,6 +78,10 @@ func (s *stream) run(ctx context.Context, state []event) error {
 	if err := s.flush(); err != nil {
 		return err
 	}
+	var demoChanged <-chan struct{}
+	if s.demo != nil {
+		_, demoChanged = s.demo.get() // what stands there may be of long ago
+	}
 	for {
 		var err error
 		select {
@@ -83,6 +93,11 @@ func (s *stream) run(ctx context.Context, state []event) error {
 		case <-changed:
 			current, changed = s.board.get()
 			s.addStatus("status", current)
+			err = s.flush()
+		case <-demoChanged:
+			var state []byte
+			state, demoChanged = s.demo.get()
+			s.add("event: policies\ndata: ", state)
 			err = s.flush()
 		case <-ctx.Done():
 			err = context.Cause(ctx)

@@ -10,7 +10,7 @@ import (
 
 // totals writes what became of every event, for each subscriber that ever was,
 // and an error if the numbers do not add up. It wants everything at rest.
-func totals(l *ledger, hub broadcast.Stats) (string, error) {
+func totals[T any](l *ledger[T], hub broadcast.Stats) (string, error) {
 	known, earlier, nEarlier := l.all()
 	sum := earlier
 	var b strings.Builder
@@ -30,7 +30,7 @@ func totals(l *ledger, hub broadcast.Stats) (string, error) {
 	if err := t.Flush(); err != nil {
 		return "", err
 	}
-	return b.String(), verdict(sum, hub)
+	return b.String(), addUp(sum, hub)
 }
 
 // row writes a in columns; the name stands last, left aligned as it comes.
@@ -44,7 +44,7 @@ func row(t *tabwriter.Writer, name string, a account) {
 	fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t  %s\n", a.offered, a.received, a.dropped, a.filtered, a.left, name)
 }
 
-func verdict(sum account, hub broadcast.Stats) error {
+func addUp(sum account, hub broadcast.Stats) error {
 	switch {
 	case sum.wrong > 0:
 		return fmt.Errorf("THE NUMBERS DO NOT ADD UP for %d subscribers: offered must be received + dropped + filtered + left, "+

@@ -16,11 +16,12 @@ var static embed.FS
 
 // web serves the page and the streams.
 type web struct {
-	app    *app
-	srv    *http.Server
-	failed chan error    // gets the error that ended the server, if one did
-	served chan struct{} // closed when Serve has returned
-	local  bool          // it listens to this machine only
+	app     *app
+	metrics http.Handler
+	srv     *http.Server
+	failed  chan error    // gets the error that ended the server, if one did
+	served  chan struct{} // closed when Serve has returned
+	local   bool          // it listens to this machine only
 
 	mu       sync.Mutex // guards stopping, and streams against new ones then
 	stopping bool
@@ -28,7 +29,7 @@ type web struct {
 }
 
 func startWeb(ln net.Listener, a *app) *web {
-	w := &web{app: a, failed: make(chan error, 1), served: make(chan struct{}), local: onLoopback(ln.Addr())}
+	w := &web{app: a, metrics: metricsHandler(a), failed: make(chan error, 1), served: make(chan struct{}), local: onLoopback(ln.Addr())}
 	w.srv = &http.Server{
 		Handler: w.handler(),
 		// No WriteTimeout: a stream lasts. It has a deadline for each write.
@@ -52,7 +53,11 @@ func (w *web) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.HandleFunc("GET /events", w.stream)
-	return w.guard(mux)
+	mux.HandleFunc("GET /metrics", func(rw http.ResponseWriter, r *http.Request) { w.metrics.ServeHTTP(rw, r) })
+	w.handlePprof(mux)
+	w.handlePolicies(mux)
+	// A page of somebody else's may not turn the controls.
+	return w.guard(http.NewCrossOriginProtection().Handler(mux))
 }
 
 // guard sets the headers that hold for everything, and refuses requests that a

@@ -32,6 +32,17 @@ func TestWeb_RefusesStreamsWhileStopping(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, rec.Code)
 }
 
+// TestWeb_ProfilesAreForThisMachineOnly: see handlePprof.
+func TestWeb_ProfilesAreForThisMachineOnly(t *testing.T) {
+	for local, want := range map[bool]int{true: http.StatusOK, false: http.StatusForbidden} {
+		r := httptest.NewRequest(http.MethodGet, "/debug/pprof/cmdline", nil)
+		r.Host = "127.0.0.1"
+		rec := httptest.NewRecorder()
+		(&web{local: local}).handler().ServeHTTP(rec, r)
+		require.Equal(t, want, rec.Code, "on loopback %v", local)
+	}
+}
+
 // TestStatic_IsSelfContained: the page works offline, and text from outside
 // cannot become markup.
 func TestStatic_IsSelfContained(t *testing.T) {

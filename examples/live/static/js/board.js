@@ -20,6 +20,7 @@ export class Board {
   constructor(root) {
     this.root = root;
     this.panels = new Map(); // id -> Panel
+    this.adopted = []; // panels that others fill
     this.beyond = new Set(); // subjects for which there was no chart left
     this.offset = 0; // this clock minus the server's, ms
     this.paused = false;
@@ -67,6 +68,15 @@ export class Board {
     return panel;
   }
 
+  // adopt takes a panel of another's, to be drawn with its own.
+  adopt(panel) {
+    this.adopted.push(panel);
+  }
+
+  all() {
+    return [...this.panels.values(), ...this.adopted];
+  }
+
   overflow(id) {
     if (this.beyond.size < MAX_BEYOND) this.beyond.add(id);
     const more = this.beyond.size === MAX_BEYOND ? ' or more' : '';
@@ -78,7 +88,7 @@ export class Board {
 
   // gap breaks all lines: what comes next is not the continuation.
   gap() {
-    for (const panel of this.panels.values()) panel.gap();
+    for (const panel of this.all()) panel.gap();
     for (const rate of Object.values(this.hubRates)) rate.reset();
   }
 
@@ -92,7 +102,7 @@ export class Board {
     if (this.paused || t - this.drawn < frame()) return;
     this.drawn = t;
     const slot = slotOf(Date.now() - this.offset);
-    for (const panel of this.panels.values()) panel.draw(slot);
+    for (const panel of this.all()) panel.draw(slot);
   }
 }
 

@@ -3,10 +3,13 @@
 import { Board } from './board.js';
 import { Cards } from './cards.js';
 import { byId } from './dom.js';
+import { Policies } from './policies.js';
 import { openStream } from './stream.js';
+import { openViews } from './views.js';
 
 const board = new Board(byId('charts'));
 const cards = new Cards();
+const policies = new Policies(board);
 
 const states = {
   connecting: 'Connecting',
@@ -26,11 +29,14 @@ function showStatus(status) {
   board.status(status.hub);
 }
 
-openStream('events', {
+openStream('events?policies', {
   state: showState,
   event: (event) => board.event(event),
   status: showStatus,
+  policies: (state) => policies.show(state),
 });
+
+openViews();
 
 byId('pause').addEventListener('click', ({ currentTarget: button }) => {
   const paused = board.pause(!board.paused);

@@ -14,7 +14,7 @@ const ago = Array.from({ length: SLOTS }, (_, i) => ((i - SLOTS + 1) * SLOT) / 1
 
 export class Panel {
   // spec: id, order, title, unit, format(number), and optionally axis(number),
-  // range(max) and fill.
+  // range(max), fill, and overlaid: lines that often run on top of each other.
   constructor(spec) {
     this.spec = spec;
     this.series = new Map(); // label -> {series, rate}
@@ -64,6 +64,7 @@ export class Panel {
 
   draw(slot) {
     if (this.series.size === 0 || (this.chart && !this.visible)) return;
+    if (this.plot.clientWidth === 0) return; // its view is not shown
     const data = [ago, ...[...this.series.values()].map(({ series }) => series.view(slot))];
     if (this.chart) this.chart.setData(data);
     else this.makeChart(data);
@@ -76,11 +77,12 @@ export class Panel {
   }
 
   makeChart(data) {
-    const { format, axis = format, range, fill } = this.spec;
+    const { format, axis = format, range, fill, overlaid } = this.spec;
+    const last = this.series.size - 1;
     const lines = [...this.series.keys()].map((label, i) => ({
       label,
       stroke: () => theme.series(i),
-      width: 1.6,
+      width: overlaid ? 1.6 + 0.8 * (last - i) : 1.6, // the first shows at the sides of the last
       dash: theme.dashed(i) ? [5, 4] : undefined,
       fill: fill && this.series.size <= 4 ? () => `${theme.series(i)}18` : undefined,
       points: { show: isSparse, size: 5 },

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+	"github.com/stretchr/testify/require"
+)
+
+// inPage bounds every wait for something in the page: a browser on a busy
+// machine takes its time.
+const inPage = 30 * time.Second
+
+// tab is a page in a real browser.
+type tab struct {
+	t   *testing.T
+	ctx context.Context
+}
+
+// browserPath returns the browser of this machine. The test is skipped if there
+// is none, and fails if the environment says that everything must run.
+func browserPath(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	const advice = "no browser found: install Debian package chromium"
+	if os.Getenv("BROADCAST_REQUIRE_ALL") == "1" {
+		t.Fatal(advice)
+	}
+	t.Skip(advice)
+	return ""
+}
+
+// openTab opens url. When the test ends it fails if anything went wrong in the
+// page's own code.
+func openTab(t *testing.T, url string) *tab {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "live") // short: the browser makes a socket in it
+	require.NoError(t, err)
+	// Whatever a helper of the browser's still writes is no reason to fail.
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(browserPath(t)),
+		chromedp.UserDataDir(filepath.Join(dir, "profile")),
+		chromedp.Env("TMPDIR="+dir),
+		chromedp.NoSandbox,
+		chromedp.DisableGPU,
+		chromedp.WindowSize(1280, 1000),
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+	)
+	// Not t.Context(), which ends before the cleanup that closes the browser.
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	ctx, end := chromedp.NewContext(ctx)
+	t.Cleanup(end)
+	require.NoError(t, chromedp.Do(ctx)) // starts the browser, which lives as long as ctx
+	listening, quiet := context.WithCancel(ctx)
+	messages := chromedp.Console(listening)
+	var wrong []string
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			wrong = append(wrong, m.Text)
+		}
+	})
+	t.Cleanup(func() {
+		quiet()
+		reader.Wait()
+		require.NoError(t, chromedp.Cancel(ctx))
+		require.Empty(t, wrong, "the page must have nothing to complain about")
+	})
+	tb := &tab{t: t, ctx: ctx}
+	tb.do(chromedp.Navigate(url))
+	return tb
+}
+
+func (tb *tab) do(step chromedp.Action[chromedp.Void]) {
+	tb.t.Helper()
+	ctx, cancel := context.WithTimeout(tb.ctx, inPage)
+	defer cancel()
+	require.NoError(tb.t, chromedp.Do(ctx, step))
+}
+
+// until waits until the JavaScript condition holds.
+func (tb *tab) until(condition string, args ...any) {
+	tb.t.Helper()
+	condition = fmt.Sprintf(condition, args...)
+	poll := chromedp.Poll[chromedp.Void](condition, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(inPage))
+	if err := chromedp.Do(tb.ctx, poll); err != nil {
+		page, _ := chromedp.Run(tb.ctx, chromedp.Evaluate[string]("document.body.innerText"))
+		require.NoError(tb.t, err, "until %s\nthe page shows:\n%s", condition, page)
+	}
+}
+
+func (tb *tab) eval(expression string) float64 {
+	tb.t.Helper()
+	v, err := chromedp.Run(tb.ctx, chromedp.Evaluate[float64](expression))
+	require.NoError(tb.t, err)
+	return v
+}
+
+// turn moves the slider of a subscriber with a key: Home is fast, End stuck.
+func (tb *tab) turn(lane, key string) {
+	tb.t.Helper()
+	tb.do(chromedp.SendKeys(chromedp.CSS(inLane(lane, "input")), key))
+}
+
+func inLane(lane, what string) string { return fmt.Sprintf(`[data-lane="%s"] %s`, lane, what) }
+
+// What the page shows, as JavaScript.
+const (
+	gets      = `parseFloat(document.querySelector('[data-lane="%s"] [data-gauge="receives"]').textContent.replaceAll(',', ''))`
+	headline  = `document.getElementById('headline').textContent`
+	published = `parseFloat(document.getElementById('published').textContent.replaceAll(',', ''))`
+	waits     = `parseFloat(document.getElementById('waits').textContent.replace(/[^0-9.]/g, ''))`
+)
+
+func TestPage_Policies(t *testing.T) {
+	browserPath(t)
+	p := startLive(t, nil)
+	tb := openTab(t, p.url+"/#policies")
+	everybody := []string{"Block", "DropNewest", "DropOldest", "Eject", "BlockFor"}
+	tb.do(chromedp.WaitVisible(chromedp.CSS(inLane("BlockFor", "input"))))
+	tb.until(headline + ` === 'Everybody keeps up: nothing waits, nothing is lost.'`)
+	for _, lane := range everybody {
+		tb.until(gets+` > 50`, lane)
+	}
+
+	tb.turn("Block", kb.End)
+	tb.until(headline + ` === 'Block is stuck: everybody waits.'`)
+	for _, lane := range everybody {
+		tb.until(gets+` === 0`, lane)
+	}
+	tb.until(`document.querySelector('[data-lane="Block"]').dataset.level === 'culprit'`)
+	tb.until(waits + ` > 1`)
+	tb.until(fmt.Sprintf(`%s > %g`, waits, tb.eval(waits)))         // the page goes on
+	tb.until(fmt.Sprintf(`%s > %g`, published, tb.eval(published))) // and so does the hub of the live view
+
+	tb.turn("Block", kb.Home)
+	for _, lane := range everybody {
+		tb.until(gets+` > 50`, lane)
+	}
+
+	tb.turn("Eject", kb.End)
+	tb.do(chromedp.WaitVisible(chromedp.CSS(inLane("Eject", "button"))))
+	tb.until(headline + ` === 'Eject was too slow and is out: nobody else notices.'`)
+	tb.until(gets+` > 50`, "Block")
+	tb.turn("Eject", kb.Home)
+	tb.do(chromedp.Click(chromedp.CSS(inLane("Eject", "button"))))
+	tb.do(chromedp.WaitNotVisible(chromedp.CSS(inLane("Eject", "button"))))
+	tb.until(gets+` > 50`, "Eject")
+
+	tb.turn("DropOldest", kb.End)
+	tb.until(headline + ` === 'DropOldest loses events: nobody else notices.'`)
+	tb.do(chromedp.Click(chromedp.CSS("#reset")))
+	tb.until(headline + ` === 'Everybody keeps up: nothing waits, nothing is lost.'`)
+	tb.until(`document.querySelector('[data-lane="DropOldest"] input').value === '0'`) // the slider follows
+	require.Equal(t, 0, p.stop())
+	tb.until(`document.body.dataset.state === 'ended' || document.body.dataset.state === 'lost'`)
+}
