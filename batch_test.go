@@ -34,6 +34,7 @@ func TestFinePrint_PublishBatch(t *testing.T) {
 	bubble(t, "subscriptions come and go between two events", batchComeAndGo)
 	bubble(t, "the one waited for leaves", batchLeaver)
 	bubble(t, "others wait for the whole batch", batchKeepsTurn)
+	bubble(t, "others wait also where nobody is waited for", batchKeepsTurnWithRoom)
 }
 
 // batch is PublishBatch, with the timeline kept and the count checked.
@@ -254,5 +255,28 @@ func batchKeepsTurn(t *testing.T) {
 	require.NoError(t, single.returned(t, "publish"))
 	require.Equal(t, []int{1, 2, 3, 4}, full.got)
 	a.timeline = span(1, 4)
+	checkLaws(t, a)
+}
+
+// The context's own code runs between two events, and there somebody else
+// publishes.
+func batchKeepsTurnWithRoom(t *testing.T) {
+	a := newAudit(newHub[int](t, 9, broadcast.Block))
+	w := a.subscribe(broadcast.Block, 9)
+	var single running[error]
+	looks := 0
+	ctx := ownContext{Context: bg, onErr: func() error {
+		if looks++; looks == 2 {
+			single = async(func() error { return a.hub.Publish(bg, 4) })
+			single.requireBlocked(t, "publish in the middle of a batch")
+		}
+		return nil
+	}}
+	n, err := a.hub.PublishBatch(ctx, []int{1, 2, 3})
+	require.Equal(t, 3, n)
+	require.NoError(t, err)
+	require.NoError(t, single.returned(t, "publish after the batch"))
+	a.timeline = span(1, 4)
+	require.Equal(t, a.timeline, w.drain())
 	checkLaws(t, a)
 }

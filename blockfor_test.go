@@ -25,6 +25,7 @@ func TestFinePrint_BlockFor(t *testing.T) {
 	bubble(t, "a policy of the user's own that asks it", blockForAsked)
 	bubble(t, "who leaves is not asked for", blockForLeaver)
 	bubble(t, "who was just closed is not asked for", blockForClosedByAnother)
+	bubble(t, "who has just got room is not asked for", blockForRoomByAnother)
 }
 
 func blockForWaits(t *testing.T) {
@@ -263,4 +264,26 @@ func blockForClosedByAnother(t *testing.T) {
 		require.Equal(t, []int{1}, w.got)
 	}
 	checkLaws(t, a)
+}
+
+// All are due at the same time. The first to be asked makes room for the others.
+func blockForRoomByAnother(t *testing.T) {
+	a := newAudit(newHub[int](t, 1, broadcast.Block))
+	asked := 0
+	then := broadcast.PolicyFunc(func(o broadcast.Overflow) broadcast.Action {
+		asked++
+		for _, w := range a.all {
+			if w.Stats().ID != o.ID {
+				w.drain()
+			}
+		}
+		return broadcast.DropNewest
+	})
+	for range 3 {
+		a.subscribe(broadcast.BlockFor(time.Second, then), 1)
+	}
+	require.NoError(t, a.publish(bg, 1, 2))
+	require.Equal(t, 1, asked)
+	checkLaws(t, a)
+	require.Equal(t, broadcast.DropReasons{Newest: 1}, a.hub.Stats().DroppedBy)
 }

@@ -103,7 +103,8 @@ func (h *Hub[T]) closeAll(reason error) []target[T] {
 }
 
 // Shutdown closes the hub and waits until every subscription that was live when
-// the hub closed has been drained by its consumer, every Handle has returned,
+// the hub closed has been drained by its consumer or left by the last Handle
+// that took from it, every Handle has returned,
 // and the hooks and the logger have been told everything. It returns nil then, or, when ctx ends before, an
 // error that wraps the cause of ctx and says who still holds how much. What is
 // not drained stays readable. It looks every few milliseconds, because a
@@ -117,8 +118,11 @@ func (h *Hub[T]) Shutdown(ctx context.Context) error {
 	start, warned := time.Now(), false
 	for delay := time.Millisecond; ; delay = min(2*delay, longest) {
 		undone := h.drain()
-		if len(undone) == 0 && h.running.Load() == 0 && h.hooks.idle() && h.losses.idle() {
-			return nil
+		if len(undone) == 0 && h.running.Load() == 0 && h.hooks.idle() {
+			if h.losses.idle() {
+				return nil
+			}
+			h.losses.hasten()
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("broadcast: shutdown: %s: %w", holders(undone), causeOf(ctx))
@@ -142,7 +146,7 @@ func (h *Hub[T]) drain() []*Subscription[T] {
 	defer h.turn.mu.Unlock()
 	var still []*Subscription[T]
 	for _, s := range h.undone {
-		if len(s.ch) > 0 || s.inFlight {
+		if s.inFlight || len(s.ch) > 0 && s.at != forsaken {
 			still = append(still, s)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -16,9 +17,12 @@ type Stream[T any] interface {
 	Err() error
 	Stats() SubscriptionStats
 
-	// take waits for the next event, and returns why there is none: the cause of
-	// ctx, or Err.
-	take(ctx context.Context) (T, error)
+	// take waits for the next event. Without one, it tells whether the stream has
+	// ended; else ctx has.
+	take(ctx context.Context) (event T, ok, ended bool)
+	// forsake tells the hub, when it is closed, not to wait until what is left has
+	// been read.
+	forsake()
 	board() *desk
 	base() *member
 }
@@ -76,16 +80,23 @@ func Handle[T any](ctx context.Context, src Stream[T], fn func(context.Context, 
 		o.applyHandle(&c)
 	}
 	d := src.board()
-	d.running.Add(1)
-	defer d.running.Add(-1)
-	defer src.Close()
+	d.begin(src.base())
+	defer func() {
+		src.Close()
+		if d.end(src.base()) {
+			src.forsake()
+		}
+		d.running.Add(-1) // last: Shutdown waits for this
+	}()
 	for {
-		event, err := src.take(ctx)
+		event, ok, ended := src.take(ctx)
 		switch {
-		case err == ErrClosed: //nolint:errorlint // with a reason it is wrapped, and returned
+		case ended && src.Err() == ErrClosed: //nolint:errorlint // with a reason it is wrapped, and returned
 			return nil
-		case err != nil:
-			return err
+		case ended:
+			return src.Err()
+		case !ok:
+			return causeOf(ctx)
 		}
 		if err := handleOne(ctx, d, src.base(), event, fn); err != nil && c.stopOnError {
 			return err
@@ -96,27 +107,33 @@ func Handle[T any](ctx context.Context, src Stream[T], fn func(context.Context, 
 // handleOne calls fn for one event and accounts for how that went.
 func handleOne[T any](ctx context.Context, d *desk, m *member, event T, fn func(context.Context, T) error) error {
 	meters := d.meters.Load()
-	if meters == nil {
-		err := call(ctx, event, fn)
-		d.account(m, err)
-		return err
+	var start time.Time
+	if meters != nil {
+		start = time.Now()
 	}
-	start := time.Now()
-	err := call(ctx, event, fn)
-	took := time.Since(start)
-	d.account(m, err)
-	meters.handled(reflect.TypeOf(event), took, err)
+	panicked, err := call(ctx, event, fn)
+	if meters != nil {
+		meters.handled(reflect.TypeOf(event), time.Since(start), panicked, err)
+	}
+	switch {
+	case panicked != nil:
+		d.panics.Add(1)
+		d.losses.notePanic(m, panicked.Value)
+		return panicked
+	case err != nil:
+		d.errors.Add(1)
+	}
 	return err
 }
 
-// call turns a panic of fn into an error.
-func call[T any](ctx context.Context, event T, fn func(context.Context, T) error) (err error) {
+// call tells a panic of fn from an error that it returned.
+func call[T any](ctx context.Context, event T, fn func(context.Context, T) error) (panicked *PanicError, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &PanicError{Value: v, Stack: debug.Stack()}
+			panicked = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	return fn(ctx, event)
+	return nil, fn(ctx, event)
 }
 
 // desk is where a hub keeps what concerns handlers and meters.
@@ -126,34 +143,56 @@ type desk struct {
 	panics  atomic.Uint64 // calls of a handler that panicked
 	meters  atomic.Pointer[meters]
 	losses  *losses // nil unless there is a logger; written once, by New
+
+	mu     sync.Mutex
+	takers map[*member]int // calls of Handle by what they take from; guarded by mu
 }
 
-// account counts a failed call of a handler, and logs a panic.
-func (d *desk) account(m *member, err error) {
-	if err == nil {
-		return
+// begin and end count the calls of Handle that take from m; end tells whether
+// that was the last one.
+func (d *desk) begin(m *member) {
+	d.running.Add(1)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.takers == nil {
+		d.takers = map[*member]int{}
 	}
-	if p, ok := err.(*PanicError); ok { //nolint:errorlint // one that fn returned is its error
-		d.panics.Add(1)
-		d.losses.notePanic(m, fmt.Sprint(p.Value))
-		return
-	}
-	d.errors.Add(1)
+	d.takers[m]++
 }
 
-// take is a receive that ctx can end.
-func (s *Subscription[T]) take(ctx context.Context) (event T, err error) {
+func (d *desk) end(m *member) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.takers[m]--
+	if d.takers[m] > 0 {
+		return false
+	}
+	delete(d.takers, m)
+	return true
+}
+
+// take is a receive that ctx can end, first of all.
+func (s *Subscription[T]) take(ctx context.Context) (event T, ok, ended bool) {
 	if ctx.Err() != nil {
-		return event, causeOf(ctx)
+		return event, false, false
 	}
 	select {
-	case event, ok := <-s.ch:
-		if !ok {
-			return event, s.Err()
-		}
-		return event, nil
+	case event, ok = <-s.ch:
+		return event, ok, !ok
 	case <-ctx.Done():
-		return event, causeOf(ctx)
+		return event, false, false
+	}
+}
+
+// forsaken is the place of a subscription that nobody takes from any more.
+const forsaken = -2
+
+func (s *Subscription[T]) forsake() {
+	h := s.hub
+	h.turn.mu.Lock()
+	defer h.turn.mu.Unlock()
+	if h.closed != nil {
+		s.at = forsaken
 	}
 }
 

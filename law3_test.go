@@ -22,6 +22,7 @@ func TestLaw3_Isolation(t *testing.T) {
 	bubble(t, "all waits have one start", oneStart)
 	bubble(t, "all policies in one hub", mixedWaits)
 	bubble(t, "only the next event is delayed", onlyTheNext)
+	bubble(t, "who gets room before the wait is not waited for", roomSinceThePass)
 	for stuck := 1; stuck <= 3; stuck++ {
 		bubble(t, fmt.Sprintf("who leaves is released/stuck=%d", stuck), func(t *testing.T) { leaverReleased(t, stuck) })
 	}
@@ -232,6 +233,31 @@ func onlyTheNext(t *testing.T) {
 	require.Equal(t, []int{1, 2, 3, 4, 5}, other.drain())
 	stuck.take(1)
 	require.NoError(t, p.returned(t, "publish with room"))
+	checkLaws(t, a)
+}
+
+// They are full when the event comes, and have room when the filters of others
+// have been asked.
+func roomSinceThePass(t *testing.T) {
+	hub := newHub[int](t, 1, broadcast.Block)
+	a := newAudit(hub)
+	policy := asking(broadcast.Eject)
+	full := []*witness[int]{a.subscribe(broadcast.Block, 1), a.subscribe(policy, 1), a.subscribe(broadcast.BlockFor(time.Second, policy), 1)}
+	a.subscribe(broadcast.Block, 9, broadcast.WithFilter(func(e int) bool { // who joined last is asked first
+		if e > 1 {
+			for _, w := range full {
+				require.Len(t, w.C(), 1)
+				w.drain()
+			}
+		}
+		return true
+	}))
+	require.NoError(t, a.publish(bg, 1, 2, 3))
+	require.Empty(t, policy.got())
+	require.Zero(t, hub.Stats().Blocked)
+	for _, w := range full {
+		require.Equal(t, []int{1, 2, 3}, w.drain())
+	}
 	checkLaws(t, a)
 }
 

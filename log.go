@@ -2,7 +2,9 @@ package broadcast
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 )
@@ -39,16 +41,20 @@ var lossLines = [lossKinds]struct {
 
 // losses logs what goes wrong, at most one line per second and kind, from a
 // goroutine that ends a second after the last loss, or at once when the hub
-// closes. A line names the subscriber with the greatest loss since the last
+// closes. Close and Shutdown may each bring one line forward. A line names the subscriber with the greatest loss since the last
 // line; what the others lost is in "suppressed". So the lines add up to
 // everything. A nil *losses logs nothing.
 type losses struct {
 	logger *slog.Logger
-	closed chan struct{} // closed with the hub
+	hurry  chan struct{} // one token: do not wait until the next line is due
 
 	mu      sync.Mutex
 	since   [lossKinds]tally // the last line; guarded by mu
 	slow    string           // who holds up a slow Shutdown; guarded by mu
+	noted   bool             // something is to be logged; guarded by mu
+	last    time.Time        // when lines were logged; guarded by mu
+	closed  bool             // the hub is; guarded by mu
+	free    int              // lines that need not keep their distance; guarded by mu
 	running bool             // the goroutine lives; guarded by mu
 }
 
@@ -63,7 +69,7 @@ func newLosses(l *slog.Logger) *losses {
 	if l == nil {
 		return nil
 	}
-	return &losses{logger: l, closed: make(chan struct{})}
+	return &losses{logger: l, hurry: make(chan struct{}, 1)}
 }
 
 // note counts one loss of m. It never waits for the logger.
@@ -77,10 +83,11 @@ func (l *losses) note(kind lossKind, m *member) {
 }
 
 // notePanic counts one panic of a handler of m.
-func (l *losses) notePanic(m *member, value string) {
+func (l *losses) notePanic(m *member, v any) {
 	if l == nil {
 		return
 	}
+	value := text(v) // the user's code: before the lock
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.noteLocked(lossPanicked, m)
@@ -112,6 +119,7 @@ func (l *losses) noteShutdown(holders string) {
 }
 
 func (l *losses) startLocked() {
+	l.noted = true
 	if !l.running {
 		l.running = true
 		go l.run()
@@ -125,29 +133,39 @@ func (l *losses) run() {
 			go l.run()
 		}
 	}()
-	pause := time.NewTimer(logEvery)
-	defer pause.Stop()
-	for l.flush() {
-		pause.Reset(logEvery)
-		select {
-		case <-pause.C:
-		case <-l.closed:
-		}
+	for more := true; more; {
+		l.await()
+		more = l.flush()
 	}
 	finished = true
 }
 
-// flush logs what has come since the last call, and ends the goroutine if that
-// was nothing.
-func (l *losses) flush() bool {
+// await waits until the next lines are due.
+func (l *losses) await() {
 	l.mu.Lock()
-	since, slow := l.since, l.slow
-	l.since, l.slow = [lossKinds]tally{}, ""
-	more := slow != ""
-	for _, t := range since {
-		more = more || t.by != nil
+	due, free := time.Until(l.last.Add(logEvery)), l.free > 0
+	l.mu.Unlock()
+	if due <= 0 || free {
+		return
 	}
-	l.running = more
+	pause := time.NewTimer(due)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-l.hurry:
+	}
+}
+
+// flush logs what has come since the last call. It ends the goroutine if that
+// was nothing, and after Close also if nothing has come meanwhile.
+func (l *losses) flush() (more bool) {
+	l.mu.Lock()
+	since, slow, some := l.since, l.slow, l.noted
+	l.since, l.slow, l.noted = [lossKinds]tally{}, "", false
+	if some {
+		l.last = time.Now()
+		l.free = max(0, l.free-1)
+	}
 	l.mu.Unlock()
 	for kind, t := range since {
 		if t.by != nil {
@@ -157,7 +175,10 @@ func (l *losses) flush() bool {
 	if slow != "" {
 		l.logger.LogAttrs(context.Background(), slog.LevelWarn, "broadcast: shutdown is slow", slog.String("holders", slow))
 	}
-	return more
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.running = l.noted || some && !l.closed
+	return l.running
 }
 
 func (l *losses) line(kind lossKind, t tally) {
@@ -185,9 +206,26 @@ func (l *losses) line(kind lossKind, t tally) {
 	l.logger.LogAttrs(context.Background(), lossLines[kind].level, lossLines[kind].msg, attrs...)
 }
 
+// close has what is left logged at once, and then what the closing itself loses,
+// so that the goroutine ends with the hub unless more goes wrong.
 func (l *losses) close() {
-	if l != nil {
-		close(l.closed)
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	l.closed, l.free = true, 2
+	l.mu.Unlock()
+	l.hasten()
+}
+
+// hasten has what is left logged at once.
+func (l *losses) hasten() {
+	if l == nil {
+		return
+	}
+	select {
+	case l.hurry <- struct{}{}:
+	default:
 	}
 }
 
@@ -199,4 +237,19 @@ func (l *losses) idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return !l.running
+}
+
+// text returns what v says of itself, cut short, also if that panics.
+func text(v any) (s string) {
+	defer func() {
+		if recover() != nil {
+			s = fmt.Sprintf("%T", v)
+		}
+	}()
+	const longest = 256
+	s = fmt.Sprint(v)
+	if len(s) > longest {
+		s = strings.ToValidUTF8(s[:longest], "") + "..."
+	}
+	return s
 }

@@ -100,15 +100,14 @@ func (m *meters) waited(took time.Duration) {
 	}
 }
 
-func (m *meters) handled(event reflect.Type, took time.Duration, err error) {
+func (m *meters) handled(event reflect.Type, took time.Duration, panicked *PanicError, err error) {
 	for ; m != nil; m = m.next {
 		t := m.of(event)
 		t.took.Observe(took.Seconds())
-		switch err.(type) {
-		case nil:
-		case *PanicError:
+		switch {
+		case panicked != nil:
 			t.panicked.Inc()
-		default:
+		case err != nil:
 			t.failed.Inc()
 		}
 	}

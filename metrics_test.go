@@ -47,6 +47,7 @@ func TestCollector_Names(t *testing.T) {
 	t.Run("names that are awkward", namesAwkward)
 	t.Run("10,000 names", namesMany)
 	t.Run("the oldest keep their series", namesOldest)
+	t.Run("the oldest, however listed", namesOldestByID)
 	t.Run("a hub's name", namesOfHubs)
 }
 
@@ -347,8 +348,8 @@ func expositionOfClosed(t *testing.T) {
 			}
 			require.Equal(t, before[key], after[key], key)
 		}
-		require.EqualValues(t, 4, after[`broadcast_dropped_total{reason="newest"}`])
-		require.EqualValues(t, 6, after["broadcast_offered_total"])
+		require.Equal(t, 4.0, after[`broadcast_dropped_total{reason="newest"}`])
+		require.Equal(t, 6.0, after["broadcast_offered_total"])
 		require.NotContains(t, after, `broadcast_buffer_fill_ratio{subscriber="one"}`)
 		time.Sleep(time.Hour)
 	}
@@ -365,18 +366,18 @@ func expositionWhileBlocked(t *testing.T) {
 	line := async(func() error { return hub.Publish(bg, 3) })
 	line.requireBlocked(t, "publish in line")
 	s := scraped(t, c)
-	require.EqualValues(t, 2, s["broadcast_published_total"])
-	require.EqualValues(t, 1, s[blockedTotal])
-	require.EqualValues(t, 0, s[waitCount], "it still waits")
-	require.EqualValues(t, 1, s["broadcast_buffer_max_fill_ratio"])
-	require.EqualValues(t, 1, s[`broadcast_buffer_fill_ratio{subscriber="stuck"}`])
+	require.Equal(t, 2.0, s["broadcast_published_total"])
+	require.Equal(t, 1.0, s[blockedTotal])
+	require.Equal(t, 0.0, s[waitCount], "it still waits")
+	require.Equal(t, 1.0, s["broadcast_buffer_max_fill_ratio"])
+	require.Equal(t, 1.0, s[`broadcast_buffer_fill_ratio{subscriber="stuck"}`])
 	time.Sleep(time.Second)
 	stuck.Close()
 	require.NoError(t, p.returned(t, "publish whose slow subscriber left"))
 	require.NoError(t, line.returned(t, "publish in line"))
 	s = scraped(t, c)
-	require.EqualValues(t, 1, s[waitCount])
-	require.EqualValues(t, 1, s[waitSum])
+	require.Equal(t, 1.0, s[waitCount])
+	require.Equal(t, 1.0, s[waitSum])
 }
 
 func expositionWhileFilterRuns(t *testing.T) {
@@ -386,7 +387,7 @@ func expositionWhileFilterRuns(t *testing.T) {
 	hub.Subscribe(broadcast.WithFilter(func(int) bool { <-resume; return true }))
 	p := async(func() error { return hub.Publish(bg, 1) })
 	p.requireBlocked(t, "publish in a filter")
-	require.EqualValues(t, 1, scraped(t, c)["broadcast_published_total"])
+	require.Equal(t, 1.0, scraped(t, c)["broadcast_published_total"])
 	close(resume)
 	require.NoError(t, p.returned(t, "publish"))
 }
@@ -403,17 +404,17 @@ func expositionGoroutines(t *testing.T) {
 	}
 	require.Zero(t, goroutines())
 	s := hub.Subscribe()
-	require.EqualValues(t, 1, goroutines(), "a hook")
+	require.Equal(t, 1.0, goroutines(), "a hook")
 	for range 3 {
 		handled(bg, s, nil)
 	}
-	require.EqualValues(t, 4, goroutines())
+	require.Equal(t, 4.0, goroutines())
 	hub.Subscribe(broadcast.WithBuffer(0))
 	publishAll(t, hub, 1)
-	require.EqualValues(t, 5, goroutines(), "the logger, for a second")
+	require.Equal(t, 5.0, goroutines(), "the logger, for a second")
 	time.Sleep(2 * time.Second)
 	close(resume)
-	require.EqualValues(t, 3, goroutines())
+	require.Equal(t, 3.0, goroutines())
 	hub.Close()
 	require.Zero(t, goroutines())
 }
@@ -460,7 +461,7 @@ func registerAgain(t *testing.T) {
 		publishAll(t, hub, span(0, i)...)
 		s.Close()
 		require.NoError(t, broadcast.Handle(bg, s, func(context.Context, int) error { return errTest }))
-		require.EqualValues(t, i+1, gathered(t, reg)["broadcast_published_total"])
+		require.Equal(t, float64(i+1), gathered(t, reg)["broadcast_published_total"])
 		require.True(t, reg.Unregister(c))
 		require.Empty(t, gathered(t, reg))
 	}
@@ -486,7 +487,7 @@ func namesMerged(t *testing.T) {
 	s := scraped(t, c)
 	require.Equal(t, map[string]float64{"same": 5 + 2, "other": 0}, s.of("broadcast_subscriber_dropped_total"), "the sum")
 	require.Equal(t, map[string]float64{"same": 1, "other": 0.75}, s.of("broadcast_buffer_fill_ratio"), "the fullest")
-	require.EqualValues(t, 1, s["broadcast_untracked_subscribers"])
+	require.Equal(t, 1.0, s["broadcast_untracked_subscribers"])
 	other.Close()
 	require.Equal(t, map[string]float64{"same": 1}, scraped(t, c).of("broadcast_buffer_fill_ratio"))
 }
@@ -505,9 +506,9 @@ func namesAwkward(t *testing.T) {
 	publishAll(t, hub, 1, 2)
 	s := scraped(t, c)
 	drops := s.of("broadcast_subscriber_dropped_total")
-	require.EqualValues(t, len(names), s[`broadcast_dropped_total{reason="newest"}`])
-	require.EqualValues(t, 3, drops["a\uFFFDb"])
-	require.EqualValues(t, 2, drops["\uFFFD"])
+	require.Equal(t, float64(len(names)), s[`broadcast_dropped_total{reason="newest"}`])
+	require.Equal(t, 3.0, drops["a\uFFFDb"])
+	require.Equal(t, 2.0, drops["\uFFFD"])
 	require.Zero(t, s["broadcast_untracked_subscribers"])
 	n, err := testutil.GatherAndCount(registryOf(t, c), "broadcast_buffer_fill_ratio")
 	require.NoError(t, err)
@@ -533,8 +534,8 @@ func namesMany(t *testing.T) {
 		s := scraped(t, broadcast.NewCollector("many", hub, opts...))
 		require.Len(t, s.of("broadcast_buffer_fill_ratio"), named)
 		require.Len(t, s.of("broadcast_subscriber_dropped_total"), named)
-		require.EqualValues(t, 10_000-named, s["broadcast_untracked_subscribers"])
-		require.EqualValues(t, 10_000, s["broadcast_subscribers"])
+		require.Equal(t, float64(10_000-named), s["broadcast_untracked_subscribers"])
+		require.Equal(t, 10_000.0, s["broadcast_subscribers"])
 	}
 }
 
@@ -559,6 +560,14 @@ func namesOldest(t *testing.T) {
 	require.Equal(t, []string{"x49", "y"}, tracked(), "z is now the newest")
 	again.Close()
 	require.Equal(t, []string{"x49", "y"}, tracked())
+}
+
+// In which order a source lists its subscriptions does not matter.
+func namesOldestByID(t *testing.T) {
+	all := oddSource{{ID: 9, Name: "a"}, {ID: 5, Name: "b"}, {ID: 1, Name: "a"}, {ID: 3, Name: "c"}}
+	s := scraped(t, broadcast.NewCollector("order", all, broadcast.WithMaxNamed(2)))
+	require.Equal(t, map[string]float64{"a": 0, "c": 0}, s.of("broadcast_buffer_fill_ratio"))
+	require.Equal(t, 1.0, s["broadcast_untracked_subscribers"])
 }
 
 func namesOfHubs(t *testing.T) {
@@ -622,9 +631,9 @@ func fillAddsUp(t *testing.T) {
 			subs[i].Close()
 		}
 		s := scraped(t, c)
-		require.EqualValues(t, hub.Len(), sum(s.of("broadcast_subscribers_by_fill")))
-		require.EqualValues(t, hub.Len(), s["broadcast_subscribers"])
-		require.EqualValues(t, hub.Len(), s["broadcast_untracked_subscribers"])
+		require.Equal(t, float64(hub.Len()), sum(s.of("broadcast_subscribers_by_fill")))
+		require.Equal(t, float64(hub.Len()), s["broadcast_subscribers"])
+		require.Equal(t, float64(hub.Len()), s["broadcast_untracked_subscribers"])
 	}
 	require.EqualValues(t, 42, hub.Len())
 }
@@ -637,9 +646,12 @@ func durationOfAll(t *testing.T) {
 	hub.Subscribe(broadcast.WithFilter(func(e int) bool { time.Sleep(time.Duration(e) * time.Millisecond); return true }))
 	publishAll(t, hub, span(1, 100)...)
 	s := scraped(t, c)
-	require.EqualValues(t, 100, s[publishCount])
+	require.Equal(t, 100.0, s[publishCount])
 	require.InDelta(t, 5.050, s[publishSum], 1e-9, "a filter's time is the publish's")
 	require.Zero(t, s[waitCount])
+	_, err := hub.PublishBatch(bg, span(1, 9))
+	require.NoError(t, err)
+	require.Equal(t, 100.0, scraped(t, c)[publishCount], "a batch is not timed")
 }
 
 // A publish that is sampled and then waits is only in the other histogram.
@@ -654,8 +666,8 @@ func durationOfWaits(t *testing.T) {
 		<-slow.C()
 		require.NoError(t, p.returned(t, "publish with room"))
 		s := scraped(t, c)
-		require.EqualValues(t, 2, s[publishCount])
-		require.EqualValues(t, i+1, s[waitCount])
+		require.Equal(t, 2.0, s[publishCount])
+		require.Equal(t, float64(i+1), s[waitCount])
 	}
 	s := scraped(t, c)
 	require.InDelta(t, 3.021, s[waitSum], 1e-9)
@@ -663,7 +675,7 @@ func durationOfWaits(t *testing.T) {
 	// And the next one that finds room is in the first again.
 	<-slow.C()
 	publishAll(t, hub, 4)
-	require.EqualValues(t, 3, scraped(t, c)[publishCount])
+	require.Equal(t, 3.0, scraped(t, c)[publishCount])
 }
 
 // However the wait ends, and also in a batch, as many are observed as the hub
@@ -675,8 +687,8 @@ func waitsCounted(t *testing.T) {
 		waited := func(what string, want int) {
 			t.Helper()
 			s := scraped(t, c)
-			require.EqualValues(t, want, s[waitCount], what)
-			require.EqualValues(t, want, s[blockedTotal], what)
+			require.Equal(t, float64(want), s[waitCount], what)
+			require.Equal(t, float64(want), s[blockedTotal], what)
 		}
 		slow := hub.Subscribe()
 		publishAll(t, hub, 1)
@@ -726,7 +738,7 @@ func waitsCounted(t *testing.T) {
 		require.ErrorIs(t, hub.Publish(bg, 12), broadcast.ErrClosed)
 		waited("closed", 9)
 		if sampling == 1 {
-			require.EqualValues(t, 1, scraped(t, c)[publishCount], "the first one")
+			require.Equal(t, 1.0, scraped(t, c)[publishCount], "the first one")
 		}
 	}
 }
@@ -750,8 +762,8 @@ func durationOfFailed(t *testing.T) {
 	require.Error(t, p.returned(t, "publish whose hub closed"))
 	require.ErrorIs(t, hub.Publish(bg, 3), broadcast.ErrClosed)
 	s := scraped(t, c)
-	require.EqualValues(t, 1, s[publishCount])
-	require.EqualValues(t, 1, s[waitCount])
+	require.Equal(t, 1.0, s[publishCount])
+	require.Equal(t, 1.0, s[waitCount])
 }
 
 // Such a publish has published, and the next one is not mistaken for it.
@@ -769,8 +781,8 @@ func durationWithPanic(t *testing.T) {
 	time.Sleep(time.Hour)
 	publishAll(t, hub, 2)
 	s := scraped(t, c)
-	require.EqualValues(t, 2, s[publishCount])
-	require.EqualValues(t, 2, s[publishSum])
+	require.Equal(t, 2.0, s[publishCount])
+	require.Equal(t, 2.0, s[publishSum])
 }
 
 // There is no start to count from; it must not be observed as centuries.
@@ -804,9 +816,10 @@ func sampledOneOf64(t *testing.T) {
 }
 
 // Batches are not timed, so they leave any period between two publishes. A
-// choice by a Weyl sequence takes 2.6 times too many of every 1,024th.
+// choice without mixing, by a Weyl sequence of the golden ratio, takes one of
+// these 1,600 where every 68th or 76th event is a publish.
 func sampledPeriodic(t *testing.T) {
-	for _, period := range []int{2, 10, 64, 1024} {
+	for _, period := range []int{2, 64, 68, 76, 1024} {
 		hub := newHub[int](t, 1, broadcast.Block)
 		c := broadcast.NewCollector("periodic", hub)
 		between := make([]int, period-1)
@@ -844,8 +857,8 @@ func handlerByType(t *testing.T) {
 	require.Equal(t, map[string]float64{
 		"int": 3, "string": 2, "*broadcast_test.order": 2, "nil": 1, "broadcast_test.order": 1, "*errors.errorString": 1, "map[string]int": 1,
 	}, s.of("broadcast_handler_duration_seconds_count"))
-	require.EqualValues(t, 6, s[`broadcast_handler_duration_seconds_sum{event="int"}`])
-	require.EqualValues(t, 120, s[`broadcast_handler_duration_seconds_sum{event="string"}`])
+	require.Equal(t, 6.0, s[`broadcast_handler_duration_seconds_sum{event="int"}`])
+	require.Equal(t, 120.0, s[`broadcast_handler_duration_seconds_sum{event="string"}`])
 	for event, want := range map[string][2]float64{ // errors, panics
 		"int": {}, "string": {2, 0}, "*broadcast_test.order": {0, 2}, "nil": {1, 0}, "broadcast_test.order": {}, "*errors.errorString": {}, "map[string]int": {},
 	} {
@@ -872,11 +885,11 @@ func handlerManyTypes(t *testing.T) {
 	s := scraped(t, c)
 	calls := s.of("broadcast_handler_duration_seconds_count")
 	require.Len(t, calls, 20+1)
-	require.EqualValues(t, 33, sum(calls))
-	require.EqualValues(t, 2, calls["[3]int"])
-	require.EqualValues(t, 1, calls["[19]int"])
-	require.EqualValues(t, 10+1+1, calls["other"])
-	require.EqualValues(t, 12, s[`broadcast_handler_errors_total{event="other",kind="error"}`])
+	require.Equal(t, 33.0, sum(calls))
+	require.Equal(t, 2.0, calls["[3]int"])
+	require.Equal(t, 1.0, calls["[19]int"])
+	require.Equal(t, float64(10+1+1), calls["other"])
+	require.Equal(t, 12.0, s[`broadcast_handler_errors_total{event="other",kind="error"}`])
 }
 
 // What failed before is only in the hub's Stats.
@@ -889,7 +902,7 @@ func handlerBeforeCollector(t *testing.T) {
 	require.Empty(t, scraped(t, c).of("broadcast_handler_errors_total"))
 	publishAll(t, hub, 3)
 	require.Len(t, h.events(), 3)
-	require.EqualValues(t, 1, scraped(t, c)[`broadcast_handler_errors_total{event="int",kind="error"}`])
+	require.Equal(t, 1.0, scraped(t, c)[`broadcast_handler_errors_total{event="int",kind="error"}`])
 	require.EqualValues(t, 3, hub.Stats().HandlerErrors)
 }
 
@@ -916,13 +929,13 @@ func sourceOfTwo(t *testing.T) {
 	require.NoError(t, err, "one registry has both")
 	one, two := scraped(t, first), scraped(t, second)
 	for _, s := range []series{one, two} {
-		require.EqualValues(t, 4, s["broadcast_published_total"])
-		require.EqualValues(t, 1, s[waitCount])
+		require.Equal(t, 4.0, s["broadcast_published_total"])
+		require.Equal(t, 1.0, s[waitCount])
 	}
-	require.EqualValues(t, 2, two[publishCount])
+	require.Equal(t, 2.0, two[publishCount])
 	require.GreaterOrEqual(t, one[publishCount], two[publishCount])
-	require.EqualValues(t, 4, one[`broadcast_handler_errors_total{event="int",kind="error"}`])
-	require.EqualValues(t, 3, two[`broadcast_handler_errors_total{event="int",kind="error"}`])
+	require.Equal(t, 4.0, one[`broadcast_handler_errors_total{event="int",kind="error"}`])
+	require.Equal(t, 3.0, two[`broadcast_handler_errors_total{event="int",kind="error"}`])
 }
 
 func registryOf(t testing.TB, all ...prometheus.Collector) *prometheus.Registry {
@@ -972,11 +985,11 @@ func sourceOfOwn(t *testing.T) {
 	}
 	c := broadcast.NewCollector("topics", hubs, broadcast.WithPublishSampling(1))
 	s := scraped(t, c)
-	require.EqualValues(t, 15, s["broadcast_published_total"])
-	require.EqualValues(t, 30, s["broadcast_offered_total"])
-	require.EqualValues(t, 2*(1+2+3), s[`broadcast_dropped_total{reason="newest"}`])
-	require.EqualValues(t, 6, s[`broadcast_subscriber_dropped_total{subscriber="every topic"}`])
-	require.EqualValues(t, 5, s["broadcast_untracked_subscribers"])
+	require.Equal(t, 15.0, s["broadcast_published_total"])
+	require.Equal(t, 30.0, s["broadcast_offered_total"])
+	require.Equal(t, float64(2*(1+2+3)), s[`broadcast_dropped_total{reason="newest"}`])
+	require.Equal(t, 6.0, s[`broadcast_subscriber_dropped_total{subscriber="every topic"}`])
+	require.Equal(t, 5.0, s["broadcast_untracked_subscribers"])
 	require.Equal(t, map[string]float64{"empty": 0, "low": 2, "mid": 0, "high": 0, "full": 8}, s.of("broadcast_subscribers_by_fill"))
 	require.NotContains(t, s, publishCount, "only a hub is timed")
 	require.NotContains(t, s, waitCount)
@@ -989,9 +1002,9 @@ func sourceOdd(t *testing.T) {
 		{Len: 3, Cap: 2}, {Len: 3}, {Name: "\xff"}, {Name: "\xff", Reader: true}, {ID: 1, Name: "\xfe"},
 	})
 	s := scraped(t, c)
-	require.EqualValues(t, 1, s["broadcast_buffer_max_fill_ratio"])
-	require.EqualValues(t, 5, sum(s.of("broadcast_subscribers_by_fill")))
-	require.EqualValues(t, 2, s["broadcast_untracked_subscribers"])
+	require.Equal(t, 1.0, s["broadcast_buffer_max_fill_ratio"])
+	require.Equal(t, 5.0, sum(s.of("broadcast_subscribers_by_fill")))
+	require.Equal(t, 2.0, s["broadcast_untracked_subscribers"])
 }
 
 type oddSource []broadcast.SubscriptionStats
@@ -1058,14 +1071,14 @@ func TestCollector_ConcurrentSafe(t *testing.T) {
 	close(done)
 	scraping.Wait()
 	s := scraped(t, c)
-	require.EqualValues(t, publishers*events, s["broadcast_published_total"])
-	require.EqualValues(t, publishers*events, s[publishCount]+s[waitCount])
+	require.Equal(t, float64(publishers*events), s["broadcast_published_total"])
+	require.Equal(t, float64(publishers*events), s[publishCount]+s[waitCount])
 	require.Equal(t, s[blockedTotal], s[waitCount])
 	hub.Close()
 	handlers.Wait()
 	s = scraped(t, c)
-	require.EqualValues(t, 3*publishers*events, s[`broadcast_handler_duration_seconds_count{event="int"}`])
-	require.EqualValues(t, 3*publishers*events/2, s[`broadcast_handler_errors_total{event="int",kind="error"}`])
+	require.Equal(t, float64(3*publishers*events), s[`broadcast_handler_duration_seconds_count{event="int"}`])
+	require.Equal(t, float64(3*publishers*events/2), s[`broadcast_handler_errors_total{event="int",kind="error"}`])
 }
 
 // scrapeUntil scrapes c again and again, and fails if a counter goes back.

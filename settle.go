@@ -18,6 +18,7 @@ type flight[T any] struct {
 
 	timed    time.Time // when the publish began, if it is timed; guarded by the turn
 	waited   bool      // counted as blocked; guarded by the turn
+	parked   time.Time // when it began to wait, if that is timed; guarded by the turn
 	start    time.Time // of all waits of this event; zero: none has a time. Guarded by the turn
 	warned   bool      // that it blocked for long; guarded by the turn
 	canceled error     // why subscriptions were given up; guarded by the turn
@@ -67,8 +68,9 @@ func (h *Hub[T]) settle(ctx context.Context, event T) (err error) {
 	h.turn.busy = true
 	h.turn.mu.Unlock()
 	defer func() {
-		if h.waited && !h.start.IsZero() {
-			h.meters.Load().waited(time.Since(h.start))
+		if !h.parked.IsZero() {
+			h.meters.Load().waited(time.Since(h.parked))
+			h.parked = time.Time{}
 		}
 		h.turn.mu.Lock()
 		err = h.settledLocked()

@@ -17,7 +17,7 @@ type Subscription[T any] struct {
 	ch   chan T       // closed only by the holder of the turn's mutex, and only unless inFlight
 	keep func(T) bool // nil: no filter; written once, before it joins
 
-	at       int32  // its place in hub.subs once it has joined, -1 before; guarded by the turn's mutex
+	at       int32  // its place in hub.subs once it has joined, -1 before, or forsaken; guarded by the turn's mutex
 	atOnce   Action // what its policy answers if that needs no asking, else ask; written once, before it joins
 	inFlight bool   // a publisher may be sending on ch without the mutex; guarded by the turn's mutex
 	byHub    bool   // it ended because the hub closed; written before ended

@@ -107,6 +107,36 @@ func TestTurn_GrantAgainstCancel(t *testing.T) {
 	})
 }
 
+// Its context ends just before: it has woken up for that, and is handed the turn
+// all the same, because it does not know yet.
+func TestTurn_HandedAfterCancel(t *testing.T) {
+	bubble(t, "by the filter of the publish before", func(t *testing.T) {
+		for range 100 {
+			a := newAudit(newHub[int](t, 9, broadcast.Block))
+			ctx, cancel := context.WithCancelCause(bg)
+			w := a.subscribe(broadcast.Block, 9, broadcast.WithFilter(func(e int) bool {
+				if e == 1 {
+					time.Sleep(time.Second) // who waits for that long is handed the turn
+					cancel(errTest)
+				}
+				return true
+			}))
+			before := async(func() error { return a.hub.Publish(bg, 1) })
+			synctest.Wait()
+			canceled := async(func() error { return a.hub.Publish(ctx, 2) })
+			synctest.Wait()
+			next := async(func() error { return a.hub.Publish(bg, 3) })
+			time.Sleep(time.Minute)
+			require.NoError(t, before.returned(t, "publish in the filter"))
+			require.Equal(t, errTest, canceled.returned(t, "publish whose context ended"))
+			require.NoError(t, next.returned(t, "the next in line"))
+			a.timeline = []int{1, 3}
+			require.Equal(t, a.timeline, w.drain())
+			checkLaws(t, a)
+		}
+	})
+}
+
 // The same for one that is given the turn just as the hub closes.
 func TestTurn_GrantAgainstClose(t *testing.T) {
 	bubble(t, "at the same instant", func(t *testing.T) {

@@ -38,8 +38,11 @@ func (h *Hub[T]) wait(ctx context.Context, event T) {
 		h.waited = true
 		h.blocked.Add(1)
 		h.timed = time.Time{} // it belongs to the other histogram now
+		if h.meters.Load() != nil {
+			h.parked = time.Now()
+		}
 	}
-	if h.losses != nil || h.meters.Load() != nil {
+	if h.losses != nil {
 		h.waitStart()
 	}
 	for yields := 0; ; {
