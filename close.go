@@ -103,11 +103,11 @@ func (h *Hub[T]) closeAll(reason error) []target[T] {
 }
 
 // Shutdown closes the hub and waits until every subscription that was live when
-// the hub closed has been drained by its consumer or left by the last Handle
-// that took from it, every Handle has returned,
+// the hub closed has been drained by its consumer, every Handle has returned,
 // and the hooks and the logger have been told everything. It returns nil then, or, when ctx ends before, an
-// error that wraps the cause of ctx and says who still holds how much. What is
-// not drained stays readable. It looks every few milliseconds, because a
+// error that wraps the cause of ctx and says who still holds how much. It does
+// not wait for what the last Handle of a subscription has left behind, but its
+// error says so. What is not drained stays readable. It looks every few milliseconds, because a
 // channel gives no signal when it is received from. Shutdown must not be called
 // from what it waits for: a hook, a handler, a filter, a policy or the logger's
 // handler. It panics if ctx is nil.
@@ -117,12 +117,15 @@ func (h *Hub[T]) Shutdown(ctx context.Context) error {
 	const longest = 50 * time.Millisecond
 	start, warned := time.Now(), false
 	for delay := time.Millisecond; ; delay = min(2*delay, longest) {
-		undone := h.drain()
-		if len(undone) == 0 && h.running.Load() == 0 && h.hooks.idle() {
-			if h.losses.idle() {
-				return nil
-			}
+		undone, over := h.drain()
+		over = over && h.running.Load() == 0 && h.hooks.idle()
+		switch {
+		case over && !h.losses.idle():
 			h.losses.hasten()
+		case over && len(undone) == 0:
+			return nil
+		case over && ctx.Err() == nil:
+			return fmt.Errorf("broadcast: shutdown: %s, and the last Handle that took them has returned", holders(undone))
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("broadcast: shutdown: %s: %w", holders(undone), causeOf(ctx))
@@ -140,18 +143,20 @@ func (h *Hub[T]) Shutdown(ctx context.Context) error {
 	}
 }
 
-// drain forgets those who have drained and returns the others.
-func (h *Hub[T]) drain() []*Subscription[T] {
+// drain forgets those who have drained and returns the others, and whether
+// nobody is left to wait for among these.
+func (h *Hub[T]) drain() (still []*Subscription[T], over bool) {
 	h.turn.mu.Lock()
 	defer h.turn.mu.Unlock()
-	var still []*Subscription[T]
+	over = true
 	for _, s := range h.undone {
-		if s.inFlight || len(s.ch) > 0 && s.at != forsaken {
+		if s.inFlight || len(s.ch) > 0 {
 			still = append(still, s)
+			over = over && !s.inFlight && s.at == forsaken
 		}
 	}
 	h.undone = still
-	return still
+	return still, over
 }
 
 // holders says who still holds how much, with the first few by name.

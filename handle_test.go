@@ -118,8 +118,11 @@ func handleSkips(t *testing.T) {
 		switch {
 		case e%5 == 0:
 			panic(e)
-		case e == 9: // wrapped, it is an error like any other
-			return fmt.Errorf("of another Handle: %w", &broadcast.PanicError{Value: e})
+		case e == 9: // of another Handle, it is an error like any other
+			return &broadcast.PanicError{Value: e}
+		case e == 12:
+			var none *broadcast.PanicError
+			return none
 		case e%3 == 0:
 			return errTest
 		}

@@ -97,8 +97,10 @@ func WithPolicy(p Policy) SubscribeOption {
 	return subscribeOption(func(c *subscribeConfig) { c.policy = p })
 }
 
-// WithName gives the subscription a name for Stats, logs and policies. Names
-// need not be unique. Without it, the name is empty.
+// WithName gives the subscription a name for Stats, metrics, logs and policies.
+// Names need not be unique; in metrics, subscriptions of one name are summed up,
+// and a bounded number of names has series of its own (see NewCollector), so
+// name the few that matter. Without it, the name is empty.
 func WithName(name string) SubscribeOption {
 	return subscribeOption(func(c *subscribeConfig) { c.name = name })
 }

@@ -48,8 +48,14 @@ func TestRegression_ShutdownDoesNotWaitForWhatHandleLeft(t *testing.T) {
 		require.ErrorIs(t, broadcast.Handle(bg, s, func(context.Context, int) error { return failed }, broadcast.StopOnError()), failed)
 		ctx, cancel := context.WithTimeout(bg, time.Minute)
 		defer cancel()
-		require.NoError(t, hub.Shutdown(ctx))
+		start := time.Now()
+		require.EqualError(t, hub.Shutdown(ctx), "broadcast: shutdown: 4 events are still buffered in 1 subscription(s) (#1: 4), "+
+			"and the last Handle that took them has returned")
+		require.Zero(t, time.Since(start))
 		require.Equal(t, 4, s.Stats().Len, "what is left stays readable")
+		for range s.C() {
+		}
+		require.NoError(t, hub.Shutdown(ctx))
 	})
 }
 

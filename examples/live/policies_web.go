@@ -7,10 +7,14 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"time"
 )
 
-// maxBody is far more than any request of the page's needs.
-const maxBody = 1 << 10
+// maxBody and bodyTime are far more than any request of the page's needs.
+const (
+	maxBody  = 1 << 10
+	bodyTime = 5 * time.Second
+)
 
 // handlePolicies takes what the page's controls send. Each answer holds the
 // version of the settings from which on the pages show the change.
@@ -99,6 +103,9 @@ func decode(rw http.ResponseWriter, r *http.Request, into any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return errors.New("the body must be application/json")
 	}
+	// A body that never ends must not hold a goroutine. The error says that the
+	// connection has no deadlines, as in a test's recorder.
+	_ = http.NewResponseController(rw).SetReadDeadline(time.Now().Add(bodyTime))
 	d := json.NewDecoder(http.MaxBytesReader(rw, r.Body, maxBody))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {

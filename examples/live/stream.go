@@ -61,10 +61,9 @@ func (w *web) stream(rw http.ResponseWriter, r *http.Request) {
 }
 
 func subscribeOptions(r *http.Request, prefix string) []broadcast.SubscribeOption {
-	opts := []broadcast.SubscribeOption{
-		broadcast.WithName("browser " + r.RemoteAddr),
-		broadcast.WithContext(r.Context()),
-	}
+	// Without a name: each would have two series of its own in the metrics. The
+	// ledger knows which browser it is.
+	opts := []broadcast.SubscribeOption{broadcast.WithContext(r.Context())}
 	if prefix != "" {
 		opts = append(opts, broadcast.WithFilter(func(e event) bool { return strings.HasPrefix(e.subject, prefix) }))
 	}

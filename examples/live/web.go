@@ -69,6 +69,12 @@ func (w *web) guard(next http.Handler) http.Handler {
 			http.Error(rw, "live answers only to localhost and 127.0.0.1", http.StatusForbidden)
 			return
 		}
+		// What a page of somebody else's loads from here it cannot read, but it can
+		// keep the process busy: with profiles, with open streams.
+		if site := r.Header.Get("Sec-Fetch-Site"); (site == "cross-site" || site == "same-site") && r.URL.Path != "/" {
+			http.Error(rw, "live answers only to its own page", http.StatusForbidden)
+			return
+		}
 		h := rw.Header()
 		h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
