@@ -29,6 +29,7 @@ func closeInReceiveLoop(t *testing.T) {
 	for _, p := range everyAction() {
 		hub := newHub[int](t, 2, p)
 		a := newAudit(hub)
+		a.receiving = true
 		one, all := a.subscribe(p, 2), a.subscribe(p, 2)
 		var loops sync.WaitGroup
 		loops.Go(func() {

@@ -61,8 +61,12 @@ func WithPublishSampling(n int) CollectorOption {
 // A collection reads state: it waits for no publisher, blocked or not, and costs
 // one pass over the live subscriptions. Its series are bounded, however many
 // subscriptions there are: 52, two for each named one (see WithMaxNamed), and 22
-// for each type of event that handlers have had, up to 20 types. Making a collector switches the histograms of its hub on, for good; what a
-// publish pays for that is in the README.
+// for each type of event that handlers have had, up to 20 types.
+//
+// Each call switches histograms of the hub on, for good, so make one collector
+// for a hub and keep it: with several, each timed publish is observed by each,
+// and the sampling of the newest holds. What a publish pays is in the README. A
+// PublishBatch is in the histogram of waits only.
 //
 // NewCollector panics if name is empty or src is nil. Bytes of names that are
 // not UTF-8 are replaced.
@@ -291,7 +295,10 @@ func (p *picture) oldest(limit int) []named {
 		slices.Sort(ids)
 		chosen = slices.DeleteFunc(chosen, func(n named) bool { return n.first > ids[limit-1] })
 	}
-	slices.SortFunc(chosen, func(a, b named) int { return cmp.Compare(a.first, b.first) })
+	slices.SortFunc(chosen, func(a, b named) int {
+		// By name too: a source of several hubs may have one number twice.
+		return cmp.Or(cmp.Compare(a.first, b.first), cmp.Compare(a.name, b.name))
+	})
 	return chosen[:min(limit, len(chosen))]
 }
 

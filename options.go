@@ -72,7 +72,8 @@ func WithOnEject(fn func(SubscriptionStats)) Option {
 }
 
 // WithLogger has the hub log what goes wrong to l: events dropped, subscribers
-// ejected, a publish blocked for over a second, a slow Shutdown, at most one
+// ejected, a publish blocked for over a second, panics of handlers that Handle
+// called, a slow Shutdown, at most one
 // line per second and kind while the hub is open. nil, and a hub without the
 // option, log nothing. A publish that finds room everywhere costs nothing more.
 // The lines come from a goroutine of the hub's that ends a second after the
