@@ -22,9 +22,8 @@ func (h *Hub[T]) Publish(ctx context.Context, event T) error {
 	if ctx.Err() != nil {
 		return causeOf(ctx)
 	}
-	var start time.Time // zero unless this publish is timed
 	if m := h.meters.Load(); m != nil && m.sampled(h.seq.Load()) {
-		start = time.Now()
+		return h.publishTimed(ctx, event)
 	}
 	h.turn.mu.Lock()
 	if h.turn.busy || h.closed != nil {
@@ -44,14 +43,24 @@ func (h *Hub[T]) Publish(ctx context.Context, event T) error {
 		}
 	}
 	if len(h.aloft)+len(h.stops) > 0 || h.turn.contended() {
-		h.timed = start
 		return h.land(ctx, event)
 	}
 	h.turn.mu.Unlock()
-	if !start.IsZero() {
-		h.meters.Load().published(time.Since(start))
-	}
 	return nil
+}
+
+// publishTimed is Publish for one in many, behind what that looks at first.
+func (h *Hub[T]) publishTimed(ctx context.Context, event T) error {
+	start := time.Now()
+	h.turn.mu.Lock()
+	if h.turn.busy || h.closed != nil {
+		if err := h.enter(ctx); err != nil {
+			return err
+		}
+	}
+	h.pass(event)
+	h.timed = start
+	return h.land(ctx, event)
 }
 
 // PublishBatch publishes events in order, with nobody else's event between
