@@ -104,13 +104,14 @@ func (h *Hub[T]) closeAll(reason error) []target[T] {
 
 // Shutdown closes the hub and waits until every subscription that was live when
 // the hub closed has been drained by its consumer, every Handle has returned,
-// and the hooks and the logger have been told everything. It returns nil then, or, when ctx ends before, an
-// error that wraps the cause of ctx and says who still holds how much. It does
-// not wait for what the last Handle of a subscription has left behind, but its
-// error says so. What is not drained stays readable. It looks every few milliseconds, because a
-// channel gives no signal when it is received from. Shutdown must not be called
-// from what it waits for: a hook, a handler, a filter, a policy or the logger's
-// handler. It panics if ctx is nil.
+// and the hooks and the logger have been told everything. It returns nil then,
+// or, when ctx ends before, an error that wraps the cause of ctx and says who
+// still holds how much. It does not wait for what the last Handle of a
+// subscription has left behind, but its error says so. What is not drained stays
+// readable. It looks every few milliseconds, because a channel gives no signal
+// when it is received from. Shutdown must not be called from what it waits for:
+// a hook, a handler, a filter, a policy or the logger's handler. It panics if
+// ctx is nil.
 func (h *Hub[T]) Shutdown(ctx context.Context) error {
 	checkContext("Shutdown", ctx)
 	h.Close()

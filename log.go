@@ -41,9 +41,9 @@ var lossLines = [lossKinds]struct {
 
 // losses logs what goes wrong, at most one line per second and kind, from a
 // goroutine that ends a second after the last loss, or at once when the hub
-// closes. Close and Shutdown may each bring one line forward. A line names the subscriber with the greatest loss since the last
-// line; what the others lost is in "suppressed". So the lines add up to
-// everything. A nil *losses logs nothing.
+// closes. Close and Shutdown may bring lines forward. A line names the subscriber
+// with the greatest loss since the last line; what the others lost is in
+// "suppressed". So the lines add up to everything. A nil *losses logs nothing.
 type losses struct {
 	logger *slog.Logger
 	hurry  chan struct{} // one token: do not wait until the next line is due

@@ -52,11 +52,8 @@ func (h *Hub[T]) Publish(ctx context.Context, event T) error {
 // publishTimed is Publish for one in many, behind what that looks at first.
 func (h *Hub[T]) publishTimed(ctx context.Context, event T) error {
 	start := time.Now()
-	h.turn.mu.Lock()
-	if h.turn.busy || h.closed != nil {
-		if err := h.enter(ctx); err != nil {
-			return err
-		}
+	if err := h.take(ctx); err != nil {
+		return err
 	}
 	h.pass(event)
 	h.timed = start
@@ -78,11 +75,8 @@ func (h *Hub[T]) PublishBatch(ctx context.Context, events []T) (published int, e
 	if ctx.Err() != nil {
 		return 0, causeOf(ctx)
 	}
-	h.turn.mu.Lock()
-	if h.turn.busy || h.closed != nil {
-		if err := h.enter(ctx); err != nil {
-			return 0, err
-		}
+	if err := h.take(ctx); err != nil {
+		return 0, err
 	}
 	h.turn.busy = true
 	defer h.giveBack()
@@ -100,6 +94,16 @@ func (h *Hub[T]) PublishBatch(ctx context.Context, events []T) (published int, e
 		}
 	}
 	return len(events), nil
+}
+
+// take takes the turn, as Publish does for itself. The turn's mutex is held on
+// return unless there is an error.
+func (h *Hub[T]) take(ctx context.Context) error {
+	h.turn.mu.Lock()
+	if h.turn.busy || h.closed != nil {
+		return h.enter(ctx)
+	}
+	return nil
 }
 
 // enter is the slow path of taking the turn. The turn's mutex must be held; it

@@ -200,7 +200,8 @@ func (h *Hub[T]) giveUp(ctx context.Context, event T) {
 		h.drop(w.sub, droppedCanceled)
 	}
 	if len(h.full) > 0 {
-		h.full = emptied(h.full, len(h.full))
+		clear(h.full)
+		h.full = h.full[:0]
 		h.canceled = causeOf(ctx)
 	}
 }
