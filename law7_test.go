@@ -27,6 +27,7 @@ func TestLaw7_NoLeak(t *testing.T) {
 	t.Run("batch", func(t *testing.T) { unreachable(t, batchedEvents) })
 	t.Run("waited for", func(t *testing.T) { unreachable(t, eventsWaitedFor) })
 	t.Run("waited for, then closed", func(t *testing.T) { unreachable(t, waitedForThenClosed) })
+	t.Run("given up, then closed", func(t *testing.T) { unreachable(t, givenUpThenClosed) })
 	t.Run("lost with a logger", func(t *testing.T) { unreachable(t, loggedEvents) })
 }
 
@@ -251,6 +252,29 @@ func waitedForThenClosed(t *testing.T, p *payloads) (any, int64) {
 	for _, s := range subs {
 		require.Equal(t, 1, s.Stats().Len)
 		s.Close()
+	}
+	return hub, 0
+}
+
+// Who was given up because the publisher's context ended is forgotten too.
+func givenUpThenClosed(t *testing.T, p *payloads) (any, int64) {
+	hub := newHub[*payload](t, 1, broadcast.Block)
+	subs := make([]*broadcast.Subscription[*payload], 3)
+	for i := range subs {
+		subs[i] = hub.Subscribe()
+	}
+	require.NoError(t, hub.Publish(bg, p.make()))
+	ctx, cancel := context.WithCancel(bg)
+	done := make(chan error)
+	event := p.make()
+	go func() { done <- hub.Publish(ctx, event) }()
+	for hub.Stats().Blocked == 0 {
+		runtime.Gosched()
+	}
+	cancel()
+	require.ErrorIs(t, <-done, broadcast.ErrPartial)
+	for _, s := range subs {
+		s.Close() // with its event still in the buffer
 	}
 	return hub, 0
 }
