@@ -40,8 +40,9 @@ var lossLines = [lossKinds]struct {
 }
 
 // losses logs what goes wrong, at most one line per second and kind, from a
-// goroutine that ends a second after the last loss, or at once when the hub
-// closes. Close and Shutdown may bring lines forward. A line names the subscriber
+// goroutine that ends a second after the last loss, and when the hub closes mostly
+// at once: what is lost while the closing itself is being logged may take that
+// second. Close and Shutdown may bring lines forward. A line names the subscriber
 // with the greatest loss since the last line; what the others lost is in
 // "suppressed". So the lines add up to everything. A nil *losses logs nothing.
 type losses struct {

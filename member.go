@@ -108,11 +108,18 @@ type registered interface {
 	base() *member
 }
 
+// registryShards is over how many locks those who look are spread.
+const registryShards = 16
+
 // registry holds the live members for those who look, in shards, so that
 // nobody who looks ever waits for a publisher or holds one up: a shard's mutex
 // is held for one insertion, one removal, or the copying of its pointers.
 type registry struct {
-	shards [16]shard
+	// members is how many are live. It is beside the shards because they are looked
+	// at one after the other: who leaves one and joins another meanwhile would be
+	// seen twice or not at all.
+	members atomic.Int64
+	shards  [registryShards]shard
 }
 
 type shard struct {
@@ -134,6 +141,7 @@ func (r *registry) join(m registered) {
 	s.live = append(s.live, m)
 	s.base -= b.joined
 	s.mu.Unlock()
+	r.members.Add(1)
 }
 
 func (r *registry) leave(m registered, left uint64) {
@@ -146,6 +154,7 @@ func (r *registry) leave(m registered, left uint64) {
 	s.live = shrunk(s.live)
 	s.base += left
 	s.mu.Unlock()
+	r.members.Add(-1)
 }
 
 // leaveAll is leave for everyone at once.
@@ -157,20 +166,19 @@ func (r *registry) leaveAll(left uint64) {
 		s.live = nil
 		s.mu.Unlock()
 	}
+	r.members.Store(0)
 }
 
-// totals returns how many members are live, and how many events were offered to
-// all that ever were. The latter never goes back: seq is loaded while the shard
-// stands still.
-func (r *registry) totals(c *counters) (live int, offered uint64) {
+// offered returns how many events were offered to all members that ever were. It
+// never goes back: seq is loaded while the shard stands still.
+func (r *registry) offered(c *counters) (offered uint64) {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		live += len(s.live)
 		offered += s.base + uint64(len(s.live))*c.seq.Load()
 		s.mu.Unlock()
 	}
-	return live, offered
+	return offered
 }
 
 // all calls yield for every live member, each at most once, without a lock.
@@ -219,7 +227,7 @@ func (c *counters) stats(r *registry) Stats {
 		Ejected:   c.ejected.Load(),
 		Blocked:   c.blocked.Load(),
 	}
-	s.Subscribers, s.Offered = r.totals(c)
+	s.Subscribers, s.Offered = int(r.members.Load()), r.offered(c)
 	s.Published = c.seq.Load()
 	return s
 }

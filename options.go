@@ -76,9 +76,9 @@ func WithOnEject(fn func(SubscriptionStats)) Option {
 // called, a slow Shutdown, at most one
 // line per second and kind while the hub is open. nil, and a hub without the
 // option, log nothing. A publish that finds room everywhere costs nothing more.
-// The lines come from a goroutine of the hub's that ends a second after the
-// last of them, or at once when the hub closes; so a handler that publishes to
-// the same hub is safe.
+// The lines come from a goroutine of the hub's that ends a second after the last of
+// them, when the hub closes mostly at once; so a handler that publishes to the same
+// hub is safe. Shutdown waits for it.
 func WithLogger(l *slog.Logger) Option {
 	return hubOption(func(c *hubConfig) { c.logger = l })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,6 +33,35 @@ func TestRegression_LogKeepsItsPaceAfterClose(t *testing.T) {
 		require.LessOrEqual(t, len(lines), 4, "in one second of panics: %v", lines)
 		require.Equal(t, uint64(1000), hub.Stats().HandlerPanics)
 	})
+}
+
+// Len and Stats added up shards at different moments, so that of two members of
+// which one was always live they saw none, or three.
+func TestRegression_LenIsOfOneMoment(t *testing.T) {
+	hub := newHub[int](t, 0, broadcast.DropNewest)
+	last := hub.Subscribe()
+	stop := make(chan struct{})
+	var replacing sync.WaitGroup
+	replacing.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				next := hub.Subscribe()
+				last.Close()
+				last = next
+			}
+		}
+	})
+	defer replacing.Wait()
+	defer close(stop)
+	for range 50_000 {
+		n, m := hub.Len(), hub.Stats().Subscribers
+		if n < 1 || n > 2 || m < 1 || m > 2 {
+			t.Fatalf("Len = %d, Subscribers = %d, want 1 or 2", n, m)
+		}
+	}
 }
 
 // Shutdown waited for ever for what a Handle had left behind that nobody else

@@ -1,0 +1,270 @@
+// Package sched runs a few goroutines one at a time, in an order that it
+// chooses, and goes through the orders that there are: all with at most so many
+// preemptions, or random ones. It is to be compiled into sources that the
+// package instrument has rewritten, so that every operation by which goroutines
+// meet (atomics, locks, channels, contexts) is a point where another may go on.
+//
+// It runs in a bubble of testing/synctest, which tells when all are blocked and
+// lets time pass then. It explores interleavings as if memory were sequentially
+// consistent; what weaker memory adds is left to the race detector.
+package sched
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// X is a scenario in the making: what it says of a schedule's actors and of what
+// must hold in the end.
+type X struct {
+	testing.TB // failures of it end the schedule; it is not safe for actors
+
+	run    *run // nil: goroutines run as they like
+	starts []func()
+	checks []func()
+	broken []string
+}
+
+// Go adds an actor. Its code may use what is instrumented, and for channels and
+// contexts of the scenario the operations of this package.
+func (x *X) Go(name string, f func()) {
+	x.starts = append(x.starts, func() {
+		if x.run == nil {
+			go f()
+			return
+		}
+		x.run.spawn(name, f)
+	})
+}
+
+// Clock adds the passing of d, once, whenever it may come: also while others
+// could go on. Without it time passes only when nobody can.
+func (x *X) Clock(d time.Duration) {
+	x.starts = append(x.starts, func() {
+		if x.run == nil {
+			go time.Sleep(d)
+			return
+		}
+		a := x.run.add("clock")
+		a.parked, a.at, a.tick = true, fmt.Sprintf("%v pass", d), d
+	})
+}
+
+// Check adds what must hold when all actors have ended.
+func (x *X) Check(f func()) { x.checks = append(x.checks, f) }
+
+// Errorf notes a failure.
+func (x *X) Errorf(format string, args ...any) {
+	x.broken = append(x.broken, fmt.Sprintf(format, args...))
+}
+
+// Error notes a failure.
+func (x *X) Error(args ...any) { x.broken = append(x.broken, fmt.Sprint(args...)) }
+
+// Fatalf notes a failure and ends the check.
+func (x *X) Fatalf(format string, args ...any) {
+	x.Errorf(format, args...)
+	panic(stopped{})
+}
+
+// Fatal notes a failure and ends the check.
+func (x *X) Fatal(args ...any) {
+	x.Error(args...)
+	panic(stopped{})
+}
+
+// Helper does nothing.
+func (x *X) Helper() {}
+
+// Failed tells whether there was a failure.
+func (x *X) Failed() bool { return len(x.broken) > 0 }
+
+type stopped struct{}
+
+// Options say which schedules are to be run.
+type Options struct {
+	Bound    int           // all with at most so many preemptions
+	Random   int           // instead: so many random ones
+	Depth    int           // of the random search; 0: 3
+	Seed     uint64        // of the first random one; the next has the next
+	Schedule string        // instead: this one
+	Most     int           // cut after so many; 0: no limit
+	Budget   time.Duration // cut after this time; 0: no limit
+	Progress func(schedules int, since time.Duration)
+}
+
+// Result is what was run.
+type Result struct {
+	Schedules int
+	Steps     int  // of all of them
+	Longest   int  // in steps
+	Complete  bool // all there are with that bound
+	Seconds   float64
+	Failure   *Failure `json:",omitempty"`
+	Trace     string   // of a schedule that was asked for
+}
+
+// Failure is a schedule that breaks a law.
+type Failure struct {
+	What     string
+	Schedule string
+}
+
+// Explore runs the scenario that build makes in each schedule, until one fails.
+// With a failure it does not return to the caller, whose goroutines may hang, but
+// calls report and ends the process.
+func Explore(t *testing.T, build func(*X), o Options, report func(Result)) Result {
+	start := time.Now()
+	var res Result
+	one := func(p plan, tracing bool) (more bool) {
+		x := &X{TB: t, run: newRun(p)}
+		x.run.tracing = tracing
+		synctest.Test(t, func(*testing.T) {
+			x.once(build)
+			if len(x.broken) > 0 {
+				res.add(x.run)
+				res.Failure = &Failure{
+					What:     strings.Join(x.broken, "\n"),
+					Schedule: format(p.taken()),
+				}
+				res.Trace = x.run.story()
+				report(res)
+				os.Exit(exitFailed)
+			}
+		})
+		res.add(x.run)
+		res.Trace = x.run.story()
+		if o.Progress != nil && res.Schedules%4096 == 0 {
+			o.Progress(res.Schedules, time.Since(start))
+		}
+		return (o.Most == 0 || res.Schedules < o.Most) && (o.Budget == 0 || res.Schedules%64 != 0 || time.Since(start) < o.Budget)
+	}
+	defer func() { res.Seconds = time.Since(start).Seconds() }()
+	switch {
+	case o.Schedule != "":
+		path, err := parse(o.Schedule)
+		if err != nil {
+			t.Fatal(err)
+		}
+		one(&replay{path: path}, true)
+	case o.Random > 0:
+		length := 100
+		for i := range o.Random {
+			p := newRandom(o.Seed+uint64(i), max(o.Depth, 3), length)
+			more := one(p, false)
+			length = max(length, p.steps)
+			if !more {
+				break
+			}
+		}
+	default:
+		s := &search{bound: o.Bound}
+		for {
+			more := one(s, false)
+			if !s.next() {
+				res.Complete = true
+				break
+			}
+			if !more {
+				break
+			}
+		}
+	}
+	res.Seconds = time.Since(start).Seconds()
+	return res
+}
+
+// exitFailed is the status of a process that has found a failure.
+const exitFailed = 3
+
+func (res *Result) add(r *run) {
+	res.Schedules++
+	res.Steps += r.steps
+	res.Longest = max(res.Longest, r.steps)
+}
+
+// once runs one schedule.
+func (x *X) once(build func(*X)) {
+	drawn = 0
+	x.guard(func() { build(x) })
+	synctest.Wait() // what the building has started, as hooks
+	r := x.run
+	for _, start := range x.starts {
+		start()
+	}
+	if !x.Failed() {
+		active.Store(r)
+		r.control()
+		active.Store(nil)
+		if r.failure != "" {
+			x.Errorf("%s", r.failure)
+		}
+	}
+	for _, check := range x.checks {
+		if !x.Failed() {
+			x.guard(check)
+		}
+	}
+}
+
+// guard runs f and notes what stops it.
+func (x *X) guard(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			if _, known := v.(stopped); !known {
+				x.Errorf("panic: %v\n%s", v, stack())
+			}
+		}
+	}()
+	f()
+}
+
+// Free runs the scenario once as the scheduler likes, and fails t.
+func Free(t *testing.T, build func(*X)) {
+	synctest.Test(t, func(t *testing.T) {
+		x := &X{TB: t}
+		x.guard(func() { build(x) })
+		for _, start := range x.starts {
+			start()
+		}
+		for range 2 { // goroutines that wait for a moment come to their ends
+			synctest.Wait()
+			time.Sleep(time.Hour)
+		}
+		for _, check := range x.checks {
+			x.guard(check)
+		}
+		for _, b := range x.broken {
+			t.Error(b)
+		}
+	})
+	runtime.Gosched()
+}
+
+// story tells who did what, one line for each operation, the same ones in a row
+// only once.
+func (r *run) story() string {
+	var b strings.Builder
+	for i := 0; i < len(r.trace); {
+		s, n := r.trace[i], 1
+		for i+n < len(r.trace) && r.trace[i+n] == s {
+			n++
+		}
+		who := ""
+		if i == 0 || r.trace[i-1].who != s.who {
+			who = s.who
+		}
+		fmt.Fprintf(&b, "%4d  %-16s %s", i+1, who, s.what)
+		if n > 1 {
+			fmt.Fprintf(&b, ", %d times", n)
+		}
+		b.WriteString("\n")
+		i += n
+	}
+	return b.String()
+}

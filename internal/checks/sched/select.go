@@ -1,0 +1,216 @@
+package sched
+
+import (
+	"reflect"
+	"time"
+)
+
+// Case is one case of a select.
+type Case interface {
+	// ready tells whether the case can go on. It may have received: from a closed
+	// channel, which has no effect, or a tick, which nobody else waits for.
+	ready() readiness
+	try() bool
+	reflect() reflect.SelectCase
+	got(v reflect.Value, ok bool)
+}
+
+type readiness uint8
+
+const (
+	not   readiness = iota
+	maybe           // only trying shows
+	yes
+	taken // it has received, and must go on
+)
+
+// Select waits until one of cases can go on and returns its index. Where several
+// can, each is tried in schedules of its own.
+func Select(label string, cases ...Case) int {
+	r := active.Load()
+	if r == nil {
+		return block(cases)
+	}
+	a := r.point(label)
+	var open []int
+	for i, c := range cases {
+		switch c.ready() {
+		case taken:
+			r.stirred = true
+			return i
+		case yes, maybe:
+			open = append(open, i)
+		}
+	}
+	first := 0
+	if len(open) > 1 {
+		first = r.choose(len(open))
+	}
+	for k := range open {
+		i := open[(first+k)%len(open)]
+		if cases[i].try() {
+			r.stirred = true
+			return i
+		}
+	}
+	r.stirred = true
+	i := block(cases)
+	r.after(a, label+", done")
+	return i
+}
+
+// TrySelect is Select that returns len(cases) instead of waiting.
+func TrySelect(label string, cases ...Case) int {
+	r := active.Load()
+	if r != nil {
+		r.point(label)
+	}
+	for i, c := range cases {
+		if c.try() {
+			Stir()
+			return i
+		}
+	}
+	return len(cases)
+}
+
+func block(cases []Case) int {
+	list := make([]reflect.SelectCase, len(cases))
+	for i, c := range cases {
+		list[i] = c.reflect()
+	}
+	i, v, ok := reflect.Select(list)
+	cases[i].got(v, ok)
+	return i
+}
+
+// Sending is the case of a send.
+type Sending[T any] struct {
+	ch chan<- T
+	v  T
+}
+
+// SendCase makes one.
+func SendCase[T any](ch chan<- T, v T) *Sending[T] { return &Sending[T]{ch, v} }
+
+func (s *Sending[T]) ready() readiness {
+	switch {
+	case s.ch == nil:
+		return not
+	case len(s.ch) < cap(s.ch):
+		return yes
+	case cap(s.ch) == 0:
+		return maybe
+	}
+	return not
+}
+
+func (s *Sending[T]) try() bool {
+	select {
+	case s.ch <- s.v:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *Sending[T]) reflect() reflect.SelectCase {
+	return reflect.SelectCase{Dir: reflect.SelectSend, Chan: reflect.ValueOf(s.ch), Send: reflect.ValueOf(&s.v).Elem()}
+}
+
+func (s *Sending[T]) got(reflect.Value, bool) {}
+
+// Receiving is the case of a receive.
+type Receiving[T any] struct {
+	ch  <-chan T
+	v   T
+	ok  bool
+	did bool // received while it was asked whether it was ready
+}
+
+// RecvCase makes one.
+func RecvCase[T any](ch <-chan T) *Receiving[T] { return &Receiving[T]{ch: ch} }
+
+// Got is what was received.
+func (r *Receiving[T]) Got() (T, bool) { return r.v, r.ok }
+
+func (r *Receiving[T]) ready() readiness {
+	if len(r.ch) > 0 {
+		return yes
+	}
+	select {
+	case r.v, r.ok = <-r.ch:
+		r.did = true
+		if _, tick := any(r.v).(time.Time); r.ok && !tick {
+			return taken
+		}
+		return yes
+	default:
+		return not
+	}
+}
+
+func (r *Receiving[T]) try() bool {
+	if r.did {
+		return true
+	}
+	select {
+	case r.v, r.ok = <-r.ch:
+		return true
+	default:
+		return false
+	}
+}
+
+func (r *Receiving[T]) reflect() reflect.SelectCase {
+	return reflect.SelectCase{Dir: reflect.SelectRecv, Chan: reflect.ValueOf(r.ch)}
+}
+
+func (r *Receiving[T]) got(v reflect.Value, ok bool) {
+	reflect.ValueOf(&r.v).Elem().Set(v)
+	r.ok = ok
+}
+
+// reflected is the case of a reflect.Select.
+type reflected struct {
+	c   reflect.SelectCase
+	v   reflect.Value
+	ok  bool
+	did bool
+}
+
+func (r *reflected) ready() readiness {
+	switch {
+	case !r.c.Chan.IsValid() || r.c.Chan.IsNil():
+		return not
+	case r.c.Dir == reflect.SelectSend && r.c.Chan.Len() < r.c.Chan.Cap():
+		return yes
+	case r.c.Dir == reflect.SelectSend && r.c.Chan.Cap() > 0:
+		return not
+	case r.c.Dir == reflect.SelectSend:
+		return maybe
+	case r.c.Chan.Len() > 0:
+		return yes
+	}
+	if !r.try() {
+		return not
+	}
+	r.did = true
+	if _, tick := r.v.Interface().(time.Time); r.ok && !tick {
+		return taken
+	}
+	return yes
+}
+
+func (r *reflected) try() bool {
+	if r.did {
+		return true
+	}
+	i, v, ok := reflect.Select([]reflect.SelectCase{r.c, {Dir: reflect.SelectDefault}})
+	r.v, r.ok = v, ok
+	return i == 0
+}
+
+func (r *reflected) reflect() reflect.SelectCase { return r.c }
+
+func (r *reflected) got(v reflect.Value, ok bool) { r.v, r.ok = v, ok }
