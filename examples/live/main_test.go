@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience bounds every wait of the tests. None of them needs a fraction of it.
-const patience = 8 * time.Second
+const patience = 20 * time.Second
 
 // program is live, running as it does in a terminal.
 type program struct {

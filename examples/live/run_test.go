@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -183,6 +184,12 @@ func TestRun_NATS_Reconnects(t *testing.T) {
 	p.err.waitFor(t, regexp.MustCompile(`NATS: connected again to 127\.0\.0\.1:\d+`))
 	b := p.browse("/events")
 	b.next("status")
+	// The client says that it is back when it has sent its subscription, which the
+	// server need not have read before the publisher's event.
+	require.Eventually(t, func() bool {
+		conns, err := s.Connz(nil)
+		return err == nil && len(conns.Conns) == 1 && conns.Conns[0].NumSubs > 0
+	}, patience, 10*time.Millisecond)
 	nc := publisher(t, s)
 	require.NoError(t, nc.Publish("again", []byte(`1`)))
 	require.NoError(t, nc.Flush())

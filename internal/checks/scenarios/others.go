@@ -14,7 +14,8 @@ var All = append(append([]Scenario{}, channels...), []Scenario{
 	{"turn-cancel", "a publisher waits for its turn behind a blocked one, against its context", turnCancel},
 	{"turn-three", "two publishers wait for their turn behind a blocked one, long enough to be handed it", turnThree},
 	{"turn-close", "a publisher waits for its turn, long enough to be handed it, against the close of the hub", turnClose},
-	{"turn-handed", "a publisher that is handed its turn as its context ends, and another behind it", turnHanded},
+	{"turn-called", "a publisher that is called to its turn as its context ends, and another behind it", func(x *sched.X) { turnHanded(x, 0) }},
+	{"turn-handed", "a publisher that is handed its turn as its context ends, and another behind it", func(x *sched.X) { turnHanded(x, 2*time.Millisecond) }},
 	{"turn-handed-close", "a publisher that is handed its turn as the hub closes", turnHandedClose},
 	{"turn-filter", "a publisher waits for its turn behind one in a filter that waits for it, against the close of the hub", turnFilter},
 	{"handle-close", "Handle against a publish and the close of its subscription", handleClose},
@@ -22,6 +23,7 @@ var All = append(append([]Scenario{}, channels...), []Scenario{
 	{"shutdown", "Shutdown against a publish and the consumer", shutdown},
 	{"shutdown-handle", "Shutdown against Handle, which returns with an error", shutdownHandle},
 	{"stats", "Stats during publishes, a join and a leave: no sum goes back", stats},
+	{"stats-join", "Stats during two publishes and a join: no sum goes back", statsJoin},
 	{"stats-leave", "Stats of a subscription during a publish and its close: nothing goes back", statsLeave},
 	{"stats-eject", "Stats and Subscriptions during an eject", statsEject},
 	{"publish-within", "a consumer that publishes to the hub it receives from", publishWithin},
@@ -73,7 +75,7 @@ func turnClose(x *sched.X) {
 	})
 }
 
-func turnHanded(x *sched.X) {
+func turnHanded(x *sched.X, after time.Duration) {
 	w := newWorld(x)
 	w.canceling = true
 	s := w.subscribe(broadcast.Block, 1)
@@ -83,7 +85,9 @@ func turnHanded(x *sched.X) {
 	w.publishes("publisher B", ctx, 3)
 	w.publishes("publisher C", bg, 4)
 	w.Go("consumer", func() {
-		sched.Recv(time.After(2*time.Millisecond), "rest")
+		if after > 0 {
+			sched.Recv(time.After(after), "rest")
+		}
 		s.take(1)
 		sched.Cancel(cancel, "cancel")
 		s.take(1)
@@ -236,6 +240,15 @@ func stats(x *sched.X) {
 	w := newWorld(x)
 	w.publishes("publisher", bg, 1, 2)
 	w.Go("subscriber", func() { w.subscribe(broadcast.DropNewest, 1).Close() })
+	w.watch(2)
+}
+
+func statsJoin(x *sched.X) {
+	w := newWorld(x)
+	w.subscribe(broadcast.DropNewest, 2) // so that the next has a shard with the reference
+	w.publishes("publisher A", bg, 1)
+	w.publishes("publisher B", bg, 2)
+	w.Go("subscriber", func() { w.subscribe(broadcast.DropNewest, 2) })
 	w.watch(2)
 }
 
