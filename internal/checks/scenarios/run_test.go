@@ -27,17 +27,6 @@ func init() {
 	flag.DurationVar(&options.Budget, "budget", 0, "cut after this time")
 }
 
-// TestFree runs every scenario as the scheduler likes. It shows that they are
-// sound; the schedules are those of TestSchedules.
-func TestFree(t *testing.T) {
-	if sched.Instrumented {
-		t.Skip("the sources are instrumented: see TestSchedules")
-	}
-	for _, s := range All {
-		t.Run(s.Name, func(t *testing.T) { sched.Free(t, s.Build) })
-	}
-}
-
 // TestSchedules is what the package explore runs, in sources that were
 // instrumented.
 func TestSchedules(t *testing.T) {

@@ -12,7 +12,6 @@ package sched
 import (
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -24,7 +23,7 @@ import (
 type X struct {
 	testing.TB // failures of it end the schedule; it is not safe for actors
 
-	run    *run // nil: goroutines run as they like
+	run    *run
 	starts []func()
 	checks []func()
 	broken []string
@@ -33,23 +32,13 @@ type X struct {
 // Go adds an actor. Its code may use what is instrumented, and for channels and
 // contexts of the scenario the operations of this package.
 func (x *X) Go(name string, f func()) {
-	x.starts = append(x.starts, func() {
-		if x.run == nil {
-			go f()
-			return
-		}
-		x.run.spawn(name, f)
-	})
+	x.starts = append(x.starts, func() { x.run.spawn(name, f) })
 }
 
 // Clock adds the passing of d, once, whenever it may come: also while others
 // could go on. Without it time passes only when nobody can.
 func (x *X) Clock(d time.Duration) {
 	x.starts = append(x.starts, func() {
-		if x.run == nil {
-			go time.Sleep(d)
-			return
-		}
 		a := x.run.add("clock")
 		a.parked, a.at, a.tick = true, fmt.Sprintf("%v pass", d), d
 	})
@@ -222,28 +211,6 @@ func (x *X) guard(f func()) {
 		}
 	}()
 	f()
-}
-
-// Free runs the scenario once as the scheduler likes, and fails t.
-func Free(t *testing.T, build func(*X)) {
-	synctest.Test(t, func(t *testing.T) {
-		x := &X{TB: t}
-		x.guard(func() { build(x) })
-		for _, start := range x.starts {
-			start()
-		}
-		for range 2 { // goroutines that wait for a moment come to their ends
-			synctest.Wait()
-			time.Sleep(time.Hour)
-		}
-		for _, check := range x.checks {
-			x.guard(check)
-		}
-		for _, b := range x.broken {
-			t.Error(b)
-		}
-	})
-	runtime.Gosched()
 }
 
 // story tells who did what, one line for each operation, the same ones in a row
