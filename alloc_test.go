@@ -112,3 +112,65 @@ func TestAllocs_Others(t *testing.T) {
 		hub.Close()
 	}))
 }
+
+// A publish to a ring allocates one chunk for every 64 events, and reading nothing,
+// whatever the readers do.
+func TestAllocs_Readers(t *testing.T) {
+	for _, p := range []broadcast.Policy{
+		broadcast.Block, broadcast.DropOldest,
+		broadcast.PolicyFunc(func(broadcast.Overflow) broadcast.Action { return broadcast.DropOldest }),
+	} {
+		ctx, cancel := context.WithCancel(bg)
+		defer cancel()
+		hub := newHub[[64]byte](t, 1, p)
+		next, batch := hub.NewReader(), hub.NewReader(broadcast.WithFilter(func([64]byte) bool { return true }))
+		if p != broadcast.Policy(broadcast.Block) {
+			hub.NewReader(broadcast.WithBuffer(1)) // full, and skips
+		}
+		events := make([][64]byte, 64)
+		got := testing.AllocsPerRun(100, func() {
+			for _, e := range events {
+				_ = hub.Publish(ctx, e)
+				_, _ = next.Next(ctx)
+			}
+			for n := 0; n < len(events); {
+				k, _ := batch.ReadBatch(ctx, events)
+				n += k
+			}
+		})
+		require.LessOrEqual(t, got, 1.0)
+	}
+}
+
+// Neither parking nor waking allocates.
+func TestAllocs_ParkedReaders(t *testing.T) {
+	hub := newHub[int](t, 1, broadcast.Block)
+	const n = 100
+	got := make(chan struct{}, n)
+	for i := range n {
+		ctx := bg
+		if i%2 == 0 {
+			own, cancel := context.WithCancel(bg)
+			defer cancel()
+			ctx = own
+		}
+		r := hub.NewReader()
+		go func() {
+			for range r.All(ctx) {
+				got <- struct{}{}
+			}
+		}()
+	}
+	publishAndWait := func() {
+		_ = hub.Publish(bg, 1)
+		for range n {
+			<-got
+		}
+	}
+	for range 100 {
+		publishAndWait()
+	}
+	require.LessOrEqual(t, testing.AllocsPerRun(200, publishAndWait), 1.0)
+	hub.Close()
+	require.NoError(t, hub.Shutdown(bg))
+}

@@ -3,6 +3,7 @@ package broadcast
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +54,7 @@ func (h *Hub[T]) closeLocked(s *Subscription[T]) {
 }
 
 func (h *Hub[T]) loseInterestLocked() {
-	if len(h.subs) == 0 {
+	if h.live() == 0 {
 		h.hooks.edge()
 	}
 }
@@ -69,22 +70,29 @@ func (h *Hub[T]) Close() { h.CloseWithError(nil) }
 // subscriptions that were live, return an error that wraps both ErrClosed and
 // reason. Of several calls the first one counts. A nil reason is Close.
 func (h *Hub[T]) CloseWithError(reason error) {
-	for _, t := range h.closeAll(reason) {
+	subs, readers := h.closeAll(reason)
+	for _, t := range subs {
 		t.sub.leaveContext()
+	}
+	for _, r := range readers {
+		r.leaveContext()
 	}
 }
 
 // closeAll returns those who were live, nobody if the hub was closed already.
-func (h *Hub[T]) closeAll(reason error) []target[T] {
+func (h *Hub[T]) closeAll(reason error) ([]target[T], []*Reader[T]) {
 	h.turn.mu.Lock()
 	defer h.turn.mu.Unlock()
 	if h.closed != nil {
-		return nil
+		return nil, nil
 	}
 	h.closed = closedError(reason)
+	left := h.seq.Load()
+	readers := h.ejectReadersLocked() // they had fallen out before; the last one tells that it left
+	interest := h.live() > 0
+	readers = h.closeReadersLocked(readers, left)
 	subs := h.subs
 	h.subs = nil
-	left := h.seq.Load()
 	for _, t := range subs {
 		t.sub.byHub = true
 		t.sub.finish(h.closed, left)
@@ -94,12 +102,12 @@ func (h *Hub[T]) closeAll(reason error) []target[T] {
 		h.closeLocked(t.sub)
 	}
 	h.registry.leaveAll(left)
-	if len(subs) > 0 {
+	if interest {
 		h.hooks.edge()
 	}
 	h.losses.close()
 	h.turn.dismissLocked()
-	return subs
+	return subs, readers
 }
 
 // Shutdown closes the hub and waits until every subscription that was live when
@@ -119,7 +127,7 @@ func (h *Hub[T]) Shutdown(ctx context.Context) error {
 	start, warned := time.Now(), false
 	for delay := time.Millisecond; ; delay = min(2*delay, longest) {
 		undone, over := h.drain()
-		over = over && h.running.Load() == 0 && h.hooks.idle()
+		over = over && h.running.Load() == 0 && h.hooks.idle() && h.ring.Load().idle() && !h.sweep.running.Load()
 		switch {
 		case over && !h.losses.idle():
 			h.losses.hasten()
@@ -144,39 +152,59 @@ func (h *Hub[T]) Shutdown(ctx context.Context) error {
 	}
 }
 
+// holder is who has not drained, and how much it holds.
+type holder struct {
+	*member
+	events int
+}
+
 // drain forgets those who have drained and returns the others, and whether
 // nobody is left to wait for among these.
-func (h *Hub[T]) drain() (still []*Subscription[T], over bool) {
+func (h *Hub[T]) drain() (still []holder, over bool) {
 	h.turn.mu.Lock()
 	defer h.turn.mu.Unlock()
 	over = true
-	for _, s := range h.undone {
-		if s.inFlight || len(s.ch) > 0 {
-			still = append(still, s)
-			over = over && !s.inFlight && s.at == forsaken
+	h.undone = slices.DeleteFunc(h.undone, func(s *Subscription[T]) bool {
+		if !s.inFlight && len(s.ch) == 0 {
+			return true
 		}
-	}
-	h.undone = still
+		still = append(still, holder{&s.member, len(s.ch)})
+		over = over && !s.inFlight && s.at == forsaken
+		return false
+	})
+	h.undoneReaders = slices.DeleteFunc(h.undoneReaders, func(r *Reader[T]) bool {
+		p := r.pos.Load()
+		events := r.left - p>>posShift
+		switch {
+		case events == 0:
+			return true
+		case r.at == forsaken:
+			still = append(still, holder{&r.member, int(events)})
+		case p&posEnded == 0: // else its own Close has said that it reads no more
+			still = append(still, holder{&r.member, int(events)})
+			over = false
+		}
+		return false
+	})
 	return still, over
 }
 
 // holders says who still holds how much, with the first few by name.
-func holders[T any](undone []*Subscription[T]) string {
+func holders(undone []holder) string {
 	const named = 8
 	if len(undone) == 0 {
 		return "a hook, a handler or the logger has not returned"
 	}
 	var events int
 	var names []string
-	for i, s := range undone {
-		n := len(s.ch)
-		events += n
+	for i, who := range undone {
+		events += who.events
 		if i < named {
-			label := s.label()
-			if s.name() != "" {
+			label := who.label()
+			if who.name() != "" {
 				label = strconv.Quote(label)
 			}
-			names = append(names, fmt.Sprintf("%s: %d", label, n))
+			names = append(names, fmt.Sprintf("%s: %d", label, who.events))
 		}
 	}
 	if len(undone) > named {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Stream is what Handle takes its events from: a *Subscription. It cannot be
-// implemented outside of this package.
+// Stream is what Handle takes its events from: a *Subscription or a *Reader. It cannot
+// be implemented outside of this package.
 type Stream[T any] interface {
 	Close()
 	Err() error
@@ -68,7 +68,7 @@ func (e *PanicError) Unwrap() error {
 // skipped, unless StopOnError is given; panics are logged too. Handle returns
 // nil when src was closed without a reason; the cause of ctx when that ended,
 // also under constant load; else the Err of src, or with StopOnError the error
-// of fn. Several calls of Handle may share one src: each event goes to one of
+// of fn. Several calls of Handle may share one src, unless it is a reader: each event goes to one of
 // them. A hub's Shutdown waits for them. Handle panics if ctx, src or fn is nil.
 func Handle[T any](ctx context.Context, src Stream[T], fn func(context.Context, T) error, opts ...HandleOption) error {
 	checkContext("Handle", ctx)

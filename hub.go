@@ -24,7 +24,8 @@ type Hub[T any] struct {
 	hooks hooks
 	desk  // handlers, meters and the logger
 
-	turn   turn
+	turn turn
+	ringside[T]
 	subs   []target[T]        // the live subscriptions, in no order; guarded by turn.mu
 	lastID uint64             // guarded by turn.mu
 	closed error              // nil while open; guarded by turn.mu
@@ -61,6 +62,12 @@ func New[T any](buffer int, policy Policy, opts ...Option) *Hub[T] {
 	}
 	h.hooks.interest, h.hooks.onEject = c.interest, c.onEject
 	h.kick = make(chan struct{}, 1)
+	h.gate.open()
+	h.ringCap = defaultRing
+	if c.ring > 0 {
+		h.ringCap, h.replays = c.ring, true
+		h.ring.Store(newRing[T](c.ring, 0))
+	}
 	return h
 }
 
@@ -71,8 +78,8 @@ func New[T any](buffer int, policy Policy, opts ...Option) *Hub[T] {
 // that do not wait. It costs O(1) and allocates the channel and at most 512
 // bytes. It panics if a filter is not for the hub's T.
 func (h *Hub[T]) Subscribe(opts ...SubscribeOption) *Subscription[T] {
-	s, ctx := h.newSubscription(opts)
-	if ctx != nil {
+	s, c := h.newSubscription(opts)
+	if ctx := c.ctx; ctx != nil {
 		if ctx.Err() != nil {
 			h.end(s, causeOf(ctx))
 			return s
@@ -81,26 +88,34 @@ func (h *Hub[T]) Subscribe(opts ...SubscribeOption) *Subscription[T] {
 		// stop, which is being written.
 		s.special.stop = context.AfterFunc(ctx, func() { h.end(s, causeOf(ctx)) })
 	}
-	h.turn.mu.Lock()
-	switch {
-	case h.closed != nil:
-		closed := h.closed
-		h.turn.mu.Unlock()
-		if h.end(s, closed) {
-			s.leaveContext()
-		}
-		return s
-	case !s.ended.Load():
-		h.joinLocked(s)
+	if closed := h.join(s, c.replay-1); closed != nil && h.end(s, closed) {
+		s.leaveContext()
 	}
-	h.turn.mu.Unlock()
 	return s
 }
 
-func (h *Hub[T]) joinLocked(s *Subscription[T]) {
+// join has s join with the newest replay events, unless the hub is closed, which it
+// returns, or the context of s has ended.
+func (h *Hub[T]) join(s *Subscription[T], replay int) (closed error) {
+	h.turn.mu.Lock()
+	defer h.turn.mu.Unlock() // a filter may panic
+	switch {
+	case h.closed != nil || s.ended.Load():
+	case replay <= 0:
+		h.joinLocked(s, 0)
+	case s.keep == nil:
+		h.replayLocked(s, replay)
+	default:
+		h.replayFiltered(s, replay)
+	}
+	return h.closed
+}
+
+// joinLocked has s join, behind as many events as were replayed to it.
+func (h *Hub[T]) joinLocked(s *Subscription[T], replayed uint64) {
 	h.lastID++
 	s.id = h.lastID
-	s.joined = h.seq.Load()
+	s.joined = h.seq.Load() - replayed
 	s.at = int32(len(h.subs))
 	t := target[T]{s.ch, s}
 	if s.keep != nil {
@@ -108,15 +123,30 @@ func (h *Hub[T]) joinLocked(s *Subscription[T]) {
 	}
 	h.subs = append(h.subs, t)
 	h.registry.join(s)
-	if len(h.subs) == 1 {
+	h.gainInterestLocked()
+}
+
+// live is how many subscriptions and readers there are. The turn's mutex must be
+// held, and the hub open.
+func (h *Hub[T]) live() int {
+	n := len(h.subs)
+	for _, list := range h.readers {
+		n += len(list)
+	}
+	return n
+}
+
+func (h *Hub[T]) gainInterestLocked() {
+	if h.live() == 1 {
 		h.hooks.edge()
 	}
 }
 
-// Len returns how many subscriptions are live. It never waits for a publisher, and
-// costs O(1).
+// Len returns how many subscriptions and readers are live. It never waits for a
+// publisher, and costs O(1).
 func (h *Hub[T]) Len() int {
-	return int(h.registry.members.Load())
+	live, _ := h.registry.count()
+	return live
 }
 
 // Epoch returns a random number that tells this hub from every other, those of
@@ -124,8 +154,9 @@ func (h *Hub[T]) Len() int {
 // with it. It is never 0. It never blocks.
 func (h *Hub[T]) Epoch() uint64 { return h.epoch }
 
-// Stats returns what the hub has counted. It never waits for a publisher, and
-// costs the same for any number of subscriptions.
+// Stats returns what the hub has counted. It never waits for a publisher. It costs
+// the same for any number of subscriptions, and one pass over the readers with
+// DropOldest or Eject, who alone may have lost what nobody has counted yet.
 func (h *Hub[T]) Stats() Stats {
 	s := h.counters.stats(&h.registry)
 	s.HandlerErrors, s.HandlerPanics = h.desk.errors.Load(), h.desk.panics.Load()
@@ -142,10 +173,16 @@ func (h *Hub[T]) vitals() (since time.Time, goroutines int) {
 	if !h.losses.idle() {
 		goroutines++
 	}
+	if !h.ring.Load().idle() {
+		goroutines++
+	}
+	if h.sweep.running.Load() {
+		goroutines++
+	}
 	return h.since, goroutines
 }
 
-// Subscriptions returns the stats of every live subscription, each once, in no
+// Subscriptions returns the stats of every live subscription and reader, each once, in no
 // order. Those that come or go during the iteration may be left out. The
 // iteration never waits for a publisher, holds no lock while the loop's body
 // runs, and costs O(subscriptions).

@@ -74,13 +74,16 @@ func newLosses(l *slog.Logger) *losses {
 }
 
 // note counts one loss of m. It never waits for the logger.
-func (l *losses) note(kind lossKind, m *member) {
-	if l == nil {
+func (l *losses) note(kind lossKind, m *member) { l.noteMany(kind, m, 1) }
+
+// noteMany counts n losses of m at once.
+func (l *losses) noteMany(kind lossKind, m *member, n uint64) {
+	if l == nil || n == 0 {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.noteLocked(kind, m)
+	l.noteLocked(kind, m, n)
 }
 
 // notePanic counts one panic of a handler of m.
@@ -91,19 +94,19 @@ func (l *losses) notePanic(m *member, v any) {
 	value := text(v) // the user's code: before the lock
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.noteLocked(lossPanicked, m)
+	l.noteLocked(lossPanicked, m, 1)
 	l.since[lossPanicked].panic = value
 }
 
-func (l *losses) noteLocked(kind lossKind, m *member) {
+func (l *losses) noteLocked(kind lossKind, m *member, n uint64) {
 	t := &l.since[kind]
 	if t.by == nil {
 		t.by = map[*member]uint64{}
 	}
 	if _, known := t.by[m]; known || len(t.by) < maxLogNames {
-		t.by[m]++
+		t.by[m] += n
 	} else {
-		t.others++
+		t.others += n
 	}
 	l.startLocked()
 }

@@ -108,6 +108,30 @@ type registered interface {
 	base() *member
 }
 
+// A side member is one whose share in the hub's sums cannot be derived from where it
+// joined and left alone. It tells its tally, which never goes back.
+type sideMember interface {
+	registered
+	tally() uint64
+	sidePlace() (which side, place *int32) // guarded by the shard's mutex
+}
+
+// side is what a tally counts.
+type side uint8
+
+const (
+	noSide    side = iota
+	lostSide       // events that a reader has skipped
+	offerSide      // events offered to a reader that Eject may end
+	sides
+)
+
+// sideList are the side members of a shard, and what those who left have told.
+type sideList struct {
+	live []sideMember
+	left uint64
+}
+
 // registryShards is over how many locks those who look are spread.
 const registryShards = 16
 
@@ -115,20 +139,37 @@ const registryShards = 16
 // nobody who looks ever waits for a publisher or holds one up: a shard's mutex
 // is held for one insertion, one removal, or the copying of its pointers.
 type registry struct {
-	// members is how many are live. It is beside the shards because they are looked
-	// at one after the other: who leaves one and joins another meanwhile would be
-	// seen twice or not at all.
-	members atomic.Int64
+	// members is how many are live, and times oneReader how many of these are readers.
+	// It is beside the shards because they are looked at one after the other: who
+	// leaves one and joins another meanwhile would be seen twice or not at all.
+	members atomic.Uint64
 	shards  [registryShards]shard
 }
 
 type shard struct {
 	mu   sync.Mutex
 	live []registered // guarded by mu
-	// base makes base + len(live)*seq the number of events that were offered to
-	// all members that ever were in this shard: the sum of where they left less
-	// the sum of where they joined, modulo 2^64. Guarded by mu.
-	base uint64
+	// base makes base + plain*seq the number of events that were offered to all
+	// members that ever were in this shard, but those on the offerSide: the sum of
+	// where they left less the sum of where they joined, modulo 2^64. Guarded by mu.
+	base  uint64
+	sides [sides]sideList // guarded by mu
+}
+
+// oneReader is a reader's share in registry.members, beside its 1 as a member.
+const oneReader = 1 << 32
+
+func share(m registered) uint64 {
+	if _, ok := m.(sideMember); ok {
+		return oneReader + 1
+	}
+	return 1
+}
+
+// count returns how many members are live, and how many of these are readers.
+func (r *registry) count() (live, readers int) {
+	n := r.members.Load()
+	return int(n % oneReader), int(n / oneReader)
 }
 
 // join and leave are called with the turn's mutex held, so seq stands still and
@@ -139,10 +180,56 @@ func (r *registry) join(m registered) {
 	s.mu.Lock()
 	b.place = int32(len(s.live))
 	s.live = append(s.live, m)
-	s.base -= b.joined
+	s.base -= s.joinSide(m, b.joined)
 	s.mu.Unlock()
-	r.members.Add(1)
+	r.members.Add(share(m))
 }
+
+// joinSide adds m to the side that it is on, and returns what base is to know of
+// where it joined.
+func (s *shard) joinSide(m registered, joined uint64) uint64 {
+	r, ok := m.(sideMember)
+	if !ok {
+		return joined
+	}
+	which, place := r.sidePlace()
+	if which == noSide {
+		return joined
+	}
+	list := &s.sides[which]
+	*place = int32(len(list.live))
+	list.live = append(list.live, r)
+	if which == offerSide {
+		return 0
+	}
+	return joined
+}
+
+// leaveSide is the opposite of joinSide.
+func (s *shard) leaveSide(m registered, left uint64) uint64 {
+	r, ok := m.(sideMember)
+	if !ok {
+		return left
+	}
+	which, place := r.sidePlace()
+	if which == noSide {
+		return left
+	}
+	list := &s.sides[which]
+	list.left += r.tally()
+	last := list.live[len(list.live)-1]
+	list.live[*place] = last
+	_, its := last.sidePlace()
+	*its = *place
+	list.live = shrunk(list.live)
+	if which == offerSide {
+		return 0
+	}
+	return left
+}
+
+// plain is how many live members base stands for.
+func (s *shard) plain() uint64 { return uint64(len(s.live) - len(s.sides[offerSide].live)) }
 
 func (r *registry) leave(m registered, left uint64) {
 	b := m.base()
@@ -152,9 +239,9 @@ func (r *registry) leave(m registered, left uint64) {
 	s.live[b.place] = last
 	last.base().place = b.place
 	s.live = shrunk(s.live)
-	s.base += left
+	s.base += s.leaveSide(m, left)
 	s.mu.Unlock()
-	r.members.Add(-1)
+	r.members.Add(-share(m))
 }
 
 // leaveAll is leave for everyone at once.
@@ -162,8 +249,15 @@ func (r *registry) leaveAll(left uint64) {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		s.base += uint64(len(s.live)) * left
+		s.base += s.plain() * left
 		s.live = nil
+		for i := range s.sides {
+			list := &s.sides[i]
+			for _, m := range list.live {
+				list.left += m.tally()
+			}
+			list.live = nil
+		}
 		s.mu.Unlock()
 	}
 	r.members.Store(0)
@@ -175,10 +269,29 @@ func (r *registry) offered(c *counters) (offered uint64) {
 	for i := range r.shards {
 		s := &r.shards[i]
 		s.mu.Lock()
-		offered += s.base + uint64(len(s.live))*c.seq.Load()
+		offered += s.base + s.plain()*c.seq.Load()
 		s.mu.Unlock()
 	}
-	return offered
+	return offered + r.tallies(offerSide)
+}
+
+// tallies adds up what the members of a side tell, and told when they left. It never
+// goes back: who is live and what the others told are read at one moment, and a tally
+// that is asked for after its member has left is the one that the member left with.
+// No lock is held while members are asked, and there are none unless there are
+// readers.
+func (r *registry) tallies(which side) (sum uint64) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		live := slices.Clone(s.sides[which].live)
+		sum += s.sides[which].left
+		s.mu.Unlock()
+		for _, m := range live {
+			sum += m.tally()
+		}
+	}
+	return sum
 }
 
 // all calls yield for every live member, each at most once, without a lock.
@@ -215,7 +328,7 @@ func shrunk[E any](list []E) []E {
 func (c *counters) stats(r *registry) Stats {
 	d := DropReasons{
 		Newest:   c.dropped[droppedNewest].Load(),
-		Oldest:   c.dropped[droppedOldest].Load(),
+		Oldest:   r.tallies(lostSide) + c.dropped[droppedOldest].Load(),
 		Canceled: c.dropped[droppedCanceled].Load(),
 		Closed:   c.dropped[droppedClosed].Load(),
 		Ejected:  c.dropped[droppedEjected].Load(),
@@ -227,7 +340,8 @@ func (c *counters) stats(r *registry) Stats {
 		Ejected:   c.ejected.Load(),
 		Blocked:   c.blocked.Load(),
 	}
-	s.Subscribers, s.Offered = int(r.members.Load()), r.offered(c)
+	s.Offered = r.offered(c)
+	s.Subscribers, s.Readers = r.count()
 	s.Published = c.seq.Load()
 	return s
 }

@@ -16,15 +16,20 @@ type hubConfig struct {
 	interest func(active bool)
 	onEject  func(SubscriptionStats)
 	logger   *slog.Logger
+	ring     int // capacity; 0: none from the start
 }
 
 // subscribeConfig lives for one call of Subscribe, the context in it included.
 type subscribeConfig struct {
-	buffer int
+	buffer int // -1 for a reader: all of the ring
 	policy Policy
 	name   string
 	ctx    context.Context
 	keep   any // a func(T) bool for the hub's T, or nil
+
+	replay  int // how many events and 1; 0: not asked for
+	resumes bool
+	after   uint64 // if it resumes
 }
 
 // with returns c changed by opts. What they change is on the heap, but that of a
@@ -83,16 +88,33 @@ func WithLogger(l *slog.Logger) Option {
 	return hubOption(func(c *hubConfig) { c.logger = l })
 }
 
+// WithRing gives the hub a ring of exactly capacity events from the start, for its
+// readers and for WithReplay. Without it, a ring of 1,024 events appears with the
+// first reader. While there is a ring, a publish writes its event there too, which
+// allocates one chunk for every 64 events; the ring keeps the newest capacity events
+// reachable, and at most 128 more. It panics if capacity is less than 1.
+func WithRing(capacity int) Option {
+	if capacity < 1 {
+		panic("broadcast: WithRing: no capacity: pass 1 or more, or leave the option out")
+	}
+	return hubOption(func(c *hubConfig) { c.ring = capacity })
+}
+
 // WithBuffer gives the subscription a buffer of exactly n events; without it,
 // it has the hub's. With 0 an event is handed over only while the subscriber is
-// receiving. WithBuffer panics if n is negative.
+// receiving. For a reader n is its window: how far it may be behind, from 1 to the
+// capacity of the ring; without it, that capacity, whatever the hub's buffer is.
+// WithBuffer panics if n is negative, and NewReader if it is no such window.
 func WithBuffer(n int) SubscribeOption {
 	checkBuffer("WithBuffer", n)
 	return subscribeOption(func(c *subscribeConfig) { c.buffer = n })
 }
 
 // WithPolicy gives the subscription a policy of its own; without it, it has the
-// hub's. WithPolicy panics if p is nil or an unknown Action.
+// hub's. A reader cannot keep its oldest events where the ring moves on: where the
+// hub's policy is DropNewest, or one answers that, it does as DropOldest says, and
+// NewReader panics if p is DropNewest. WithPolicy panics if p is nil or an unknown
+// Action.
 func WithPolicy(p Policy) SubscribeOption {
 	checkPolicy("WithPolicy", p)
 	return subscribeOption(func(c *subscribeConfig) { c.policy = p })
@@ -126,11 +148,38 @@ func WithContext(ctx context.Context) SubscribeOption {
 // anything else is safe. If it panics, the event counts as dropped for this
 // subscription alone, all others get it, and the panic goes on up through
 // Publish; of several in one publish, the first does.
+//
+// For a reader, keep is called by the goroutine that reads, in Next or ReadBatch, and
+// a panic goes up through these: it holds nobody up but the reader. For events that
+// WithReplay brings, it is called in Subscribe, and holds up publishers as ever.
 func WithFilter[T any](keep func(T) bool) SubscribeOption {
 	if keep == nil {
 		panic("broadcast: WithFilter: nil function: pass one, or leave the option out")
 	}
 	return subscribeOption(func(c *subscribeConfig) { c.keep = keep })
+}
+
+// WithReplay has the subscription start with the newest n events that the ring
+// still has, so that it is offered these too: at most as many as its buffer holds, or
+// for a reader its window, where the rest counts as dropped and as Missed at the first
+// call. Events are counted before filtering. Without it, it starts with what is
+// published next. It panics if n is negative, and Subscribe and NewReader do unless
+// the hub was made WithRing, and if WithResumeAfter is given too.
+func WithReplay(n int) SubscribeOption {
+	if n < 0 {
+		panic("broadcast: WithReplay: negative number: pass how many events it is to start with, at most")
+	}
+	return subscribeOption(func(c *subscribeConfig) { c.replay = n + 1 })
+}
+
+// WithResumeAfter has a reader start behind event seq, a number that Seq gave of the
+// same hub (see Hub.Epoch), so that it is offered what came after it. What of that has
+// left the ring or is more than a window ago counts as dropped, and as Missed at the
+// first call. A seq in the future is that of another hub: the reader then starts with
+// what is published next, as without this option. Subscribe panics with it, and
+// NewReader if WithReplay is given too.
+func WithResumeAfter(seq uint64) SubscribeOption {
+	return subscribeOption(func(c *subscribeConfig) { c.resumes, c.after = true, seq })
 }
 
 func checkBuffer(fn string, n int) {

@@ -14,10 +14,10 @@ type flight[T any] struct {
 	next  int              // the first of aloft that has not been looked at; guarded by the turn
 	asked *Subscription[T] // its filter or policy is running; guarded by the turn
 	full  []awaited[T]     // of aloft, those that are waited for; guarded by the turn
-	stops []func() bool    // leave the contexts of those ejected; guarded by the turn
+	stops []func() bool    // leave the contexts of those ejected; guarded by turn.mu
 
 	timed    time.Time // when the publish began, if it is timed; guarded by the turn
-	waited   bool      // counted as blocked; guarded by the turn
+	waited   bool      // for a subscription or reader, and counted as blocked; guarded by the turn
 	parked   time.Time // when it began to wait, if that is timed; guarded by the turn
 	start    time.Time // of all waits of this event; zero: none has a time. Guarded by the turn
 	warned   bool      // that it blocked for long; guarded by the turn
@@ -48,6 +48,8 @@ func (h *Hub[T]) land(ctx context.Context, event T) error {
 // giveBack gives the turn back and lets the mutex go. What is user code, be it
 // that of a context, comes after both.
 func (h *Hub[T]) giveBack() {
+	h.wakeReaders() // a batch has not done so yet
+	h.waitIsOver()
 	stops, timed := h.stops, h.timed
 	h.stops, h.timed = nil, time.Time{}
 	h.turn.passLocked()
@@ -60,6 +62,14 @@ func (h *Hub[T]) giveBack() {
 	}
 }
 
+// waitIsOver ends the account of what the event in flight waited for.
+func (h *Hub[T]) waitIsOver() {
+	if !h.parked.IsZero() {
+		h.meters.Load().waited(time.Since(h.parked))
+	}
+	h.waited, h.warned, h.start, h.parked = false, false, time.Time{}, time.Time{}
+}
+
 // settle takes the event to an end for everyone in aloft: it asks their filters
 // and policies and waits for those that are to be waited for. The turn's mutex
 // is held on entry and on return, and not while user code runs or anything
@@ -68,10 +78,7 @@ func (h *Hub[T]) settle(ctx context.Context, event T) (err error) {
 	h.turn.busy = true
 	h.turn.mu.Unlock()
 	defer func() {
-		if !h.parked.IsZero() {
-			h.meters.Load().waited(time.Since(h.parked))
-			h.parked = time.Time{}
-		}
+		h.waitIsOver()
 		h.turn.mu.Lock()
 		err = h.settledLocked()
 	}()
@@ -96,7 +103,7 @@ func (h *Hub[T]) settledLocked() (err error) {
 	}
 	h.aloft = emptied(h.aloft, len(h.subs))
 	h.full = emptied(h.full, len(h.subs))
-	h.next, h.waited, h.warned, h.start, h.canceled, h.cutOff = 0, false, false, time.Time{}, nil, false
+	h.next, h.canceled, h.cutOff = 0, nil, false
 	return err
 }
 

@@ -1,7 +1,6 @@
 package broadcast
 
 import (
-	"context"
 	"fmt"
 	"reflect"
 )
@@ -86,19 +85,17 @@ func (s *Subscription[T]) Stats() SubscriptionStats {
 func (s *Subscription[T]) base() *member { return &s.member }
 
 // newSubscription makes a subscription that has not joined yet.
-func (h *Hub[T]) newSubscription(opts []SubscribeOption) (*Subscription[T], context.Context) {
+func (h *Hub[T]) newSubscription(opts []SubscribeOption) (*Subscription[T], subscribeConfig) {
 	c := subscribeConfig{buffer: h.buffer, policy: h.policy}
 	if len(opts) > 0 {
 		c = c.with(opts)
 	}
-	s := &Subscription[T]{hub: h, at: -1, atOnce: ask}
-	if c.keep != nil {
-		keep, ok := c.keep.(func(T) bool)
-		if !ok {
-			panic(fmt.Sprintf("broadcast: WithFilter: %T given to a hub of %v: pass a func(%[2]v) bool", c.keep, reflect.TypeFor[T]()))
-		}
-		s.keep = keep
+	h.checkStart("Subscribe", c)
+	if c.resumes {
+		panic("broadcast: Subscribe: WithResumeAfter is for readers: use NewReader, or WithReplay")
 	}
+	s := &Subscription[T]{hub: h, at: -1, atOnce: ask}
+	s.keep = filterOf[T](c)
 	s.ch = make(chan T, c.buffer)
 	action, known := c.policy.(Action)
 	if known && s.keep == nil {
@@ -107,7 +104,19 @@ func (h *Hub[T]) newSubscription(opts []SubscribeOption) (*Subscription[T], cont
 	if len(opts) > 0 || !known {
 		s.special = &special{name: c.name, policy: c.policy}
 	}
-	return s, c.ctx
+	return s, c
+}
+
+// filterOf is the filter that was asked for, or nil.
+func filterOf[T any](c subscribeConfig) func(T) bool {
+	if c.keep == nil {
+		return nil
+	}
+	keep, ok := c.keep.(func(T) bool)
+	if !ok {
+		panic(fmt.Sprintf("broadcast: WithFilter: %T given to a hub of %v: pass a func(%[2]v) bool", c.keep, reflect.TypeFor[T]()))
+	}
+	return keep
 }
 
 // policy returns the policy of s.
@@ -123,7 +132,8 @@ func (o *streak) note(seq uint64) {
 	// Events that found room at once are not counted: that would cost the fast
 	// path a write per subscriber. They are those since the last overflow that
 	// the filter did not keep away.
-	if o.lastSeq != 0 && seq-o.lastSeq-1 == o.skipped-o.lastSkipped {
+	// For a reader, one event may be the next to come several times.
+	if o.lastSeq != 0 && (seq == o.lastSeq || seq-o.lastSeq-1 == o.skipped-o.lastSkipped) {
 		o.consecutive++
 	} else {
 		o.consecutive = 0

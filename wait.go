@@ -34,17 +34,7 @@ func (h *Hub[T]) wait(ctx context.Context, event T) {
 	if len(h.full) == 0 {
 		return
 	}
-	if !h.waited {
-		h.waited = true
-		h.blocked.Add(1)
-		h.timed = time.Time{} // it belongs to the other histogram now
-		if h.meters.Load() != nil {
-			h.parked = time.Now()
-		}
-	}
-	if h.losses != nil {
-		h.waitStart()
-	}
+	h.beginWait()
 	for yields := 0; ; {
 		if yields < maxYields {
 			yields++
@@ -53,7 +43,7 @@ func (h *Hub[T]) wait(ctx context.Context, event T) {
 			h.park(ctx, event)
 		}
 		before := len(h.full)
-		h.sweep(event)
+		h.offerFull(event)
 		if !h.start.IsZero() {
 			h.expire(event)
 		}
@@ -66,8 +56,31 @@ func (h *Hub[T]) wait(ctx context.Context, event T) {
 	}
 }
 
-// sweep takes everyone off full who has left or has room now.
-func (h *Hub[T]) sweep(event T) {
+// beginWait accounts for a wait for room.
+func (h *Hub[T]) beginWait() {
+	if !h.waited {
+		h.waited = true
+		h.blocked.Add(1)
+		h.timed = time.Time{} // it belongs to the other histogram now
+		if h.meters.Load() != nil {
+			h.parked = time.Now()
+		}
+	}
+	if h.losses != nil {
+		h.waitStart()
+	}
+}
+
+// warn has it logged that m holds up an event, once it has for long.
+func (h *Hub[T]) warn(m *member) {
+	if h.losses != nil && !h.warned && time.Since(h.start) >= logEvery {
+		h.warned = true
+		h.losses.note(lossBlocked, m)
+	}
+}
+
+// offerFull takes everyone off full who has left or has room now.
+func (h *Hub[T]) offerFull(event T) {
 	still := h.full[:0]
 	for _, w := range h.full {
 		if !w.sub.open || w.sub.ended.Load() {
@@ -83,9 +96,8 @@ func (h *Hub[T]) sweep(event T) {
 
 // expire asks what is to become of those who have been waited for long enough.
 func (h *Hub[T]) expire(event T) {
-	if h.losses != nil && !h.warned && len(h.full) > 0 && time.Since(h.start) >= logEvery {
-		h.warned = true
-		h.losses.note(lossBlocked, &h.full[0].sub.member)
+	if len(h.full) > 0 {
+		h.warn(&h.full[0].sub.member)
 	}
 	for i := len(h.full) - 1; i >= 0; i-- {
 		w := h.full[i]
@@ -195,7 +207,7 @@ func selectSend[T any](to []awaited[T], event T, signals ...any) int {
 // giveUp drops the event for everyone who is still full, because the
 // publisher's context has ended.
 func (h *Hub[T]) giveUp(ctx context.Context, event T) {
-	h.sweep(event)
+	h.offerFull(event)
 	for _, w := range h.full {
 		h.drop(w.sub, droppedCanceled)
 	}
@@ -220,6 +232,11 @@ func (h *Hub[T]) nextAlarm() (in time.Duration, set bool) {
 		sooner(time.Until(h.start.Add(logEvery)))
 	}
 	for _, w := range h.full {
+		if !w.deadline.IsZero() {
+			sooner(time.Until(w.deadline))
+		}
+	}
+	for _, w := range h.gate.waits {
 		if !w.deadline.IsZero() {
 			sooner(time.Until(w.deadline))
 		}

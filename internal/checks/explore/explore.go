@@ -51,7 +51,12 @@ func New(ctx context.Context, replace map[string]string) (*Explorer, error) {
 		Leave: []string{"metrics.go", "meters.go"},
 		Consts: map[string]string{
 			"maxYields":      "1", // a publisher that yields more often before it parks takes the same ways
+			"chunkLen":       "2", // so that few events reach the edges of chunks
+			"lotShards":      "2",
 			"registryShards": "2",
+			"fewParked":      "1", // so that two parked readers are woken by a goroutine
+			"wakesPerYield":  "1",
+			"sweepSome":      "1",
 		},
 	}.Overlay(dir)
 	if err == nil {

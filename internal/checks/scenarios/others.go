@@ -3,6 +3,7 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/gobroadcast/broadcast"
@@ -10,7 +11,10 @@ import (
 )
 
 // All are all scenarios.
-var All = append(append([]Scenario{}, channels...), []Scenario{
+var All = slices.Concat(channels, others, readers)
+
+// others are the scenarios of what is around subscriptions.
+var others = []Scenario{
 	{"turn-cancel", "a publisher waits for its turn behind a blocked one, against its context", turnCancel},
 	{"turn-three", "two publishers wait for their turn behind a blocked one, long enough to be handed it", turnThree},
 	{"turn-close", "a publisher waits for its turn, long enough to be handed it, against the close of the hub", turnClose},
@@ -30,7 +34,7 @@ var All = append(append([]Scenario{}, channels...), []Scenario{
 	{"interest", "two that subscribe and leave, with a hook of interest", interest},
 	{"interest-eject", "an eject and a subscribe, with the hooks of both", interestEject},
 	{"hook-publishes", "a hook that publishes and closes the hub", hookPublishes},
-}...)
+}
 
 func turnCancel(x *sched.X) {
 	w := newWorld(x)

@@ -29,6 +29,7 @@ type world struct {
 	hub       *broadcast.Hub[int]
 	reference *witness // has room for all: the timeline; nil: there is none
 	all       []*witness
+	readers   []*follower
 	outcomes  map[int]error // of the publishes that returned, by event
 	begun     int           // how many publishes have begun
 	published int           // how many have published and returned
@@ -165,6 +166,9 @@ func (w *world) laws() {
 	for _, s := range w.all {
 		s.drain()
 	}
+	for _, r := range w.readers {
+		r.drain()
+	}
 	w.conservation()
 	defer w.end()
 	if w.reference == nil {
@@ -189,6 +193,9 @@ func (w *world) laws() {
 	}
 	for _, s := range w.all {
 		w.one(s, timeline)
+	}
+	for _, r := range w.readers {
+		w.follows(r, timeline)
 	}
 }
 
@@ -253,6 +260,12 @@ func (w *world) end() {
 			w.Errorf("law 5: subscription %d after Close: err = %v, channel closed: %v", s.Stats().ID, s.Err(), s.drained)
 		}
 	}
+	for _, r := range w.readers {
+		r.drain()
+		if r.Err() == nil {
+			w.Errorf("law 5: reader %d lives after Close", r.Stats().ID)
+		}
+	}
 	if err := w.hub.Publish(bg, -1); !errors.Is(err, broadcast.ErrClosed) {
 		w.Errorf("law 5: Publish after Close = %v", err)
 	}
@@ -264,6 +277,9 @@ func (w *world) conservation() {
 	var consumers []broadcasttest.Consumer
 	for _, s := range w.all {
 		consumers = append(consumers, s)
+	}
+	for _, r := range w.readers {
+		consumers = append(consumers, r)
 	}
 	broadcasttest.CheckConservation(w, w.hub, consumers...)
 	if w.Failed() {

@@ -1,0 +1,256 @@
+package broadcast_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gobroadcast/broadcast"
+)
+
+// BenchmarkPairReaders publishes to n readers that run and ends when all have
+// everything, beside one channel of as many slots for each and a plain send loop.
+func BenchmarkPairReaders(b *testing.B) {
+	for _, slots := range []int{64, 1024} {
+		for _, n := range []int{1, 100, 1000, 10000} {
+			if n*slots > 1_100_000 {
+				continue // the channels alone would be most of a gigabyte
+			}
+			for _, how := range []string{"batch", "next"} {
+				b.Run(fmt.Sprintf("slots=%d/readers=%d/%s", slots, n, how), func(b *testing.B) {
+					pair(b, "publish", losslessLoop(1, slots, n), losslessReaders(slots, n, how == "batch"))
+				})
+			}
+		}
+	}
+}
+
+func losslessReaders(slots, n int, batch bool) side {
+	return func(ops int) time.Duration {
+		hub := broadcast.New[benchEvent](1, broadcast.Block, broadcast.WithRing(slots))
+		read := readNext
+		if batch {
+			read = readBatch
+		}
+		var readers sync.WaitGroup
+		for range n {
+			r := hub.NewReader()
+			readers.Go(func() { read(r) })
+		}
+		start := time.Now()
+		for i := range ops {
+			_ = hub.Publish(bg, benchEvent{Seq: uint64(i)})
+		}
+		hub.Close()
+		readers.Wait()
+		return time.Since(start)
+	}
+}
+
+func readNext(r *broadcast.Reader[benchEvent]) (sum uint64) {
+	for {
+		event, err := r.Next(bg)
+		if err != nil {
+			return sum
+		}
+		sum += event.Seq
+	}
+}
+
+func readBatch(r *broadcast.Reader[benchEvent]) (sum uint64) {
+	batch := make([]benchEvent, 64)
+	for {
+		n, err := r.ReadBatch(bg, batch)
+		if err != nil {
+			return sum
+		}
+		for i := range batch[:n] {
+			sum += batch[i].Seq
+		}
+	}
+}
+
+// wave publishes one event at a time to n parked receivers, and waits until all
+// have it and are parked again. It returns how long the publishes took, or how long
+// it took until the last had the event.
+func wave(n int, untilLast bool, start func(got func()), publish func()) side {
+	var left atomic.Int64
+	all := make(chan struct{}, 1)
+	for range n {
+		start(func() {
+			if left.Add(-1) == 0 {
+				all <- struct{}{}
+			}
+		})
+	}
+	return func(ops int) (took time.Duration) {
+		for range ops {
+			for range 4 { // those who have just got one park again
+				time.Sleep(50 * time.Microsecond)
+			}
+			left.Store(int64(n))
+			began := time.Now()
+			publish()
+			if !untilLast {
+				took += time.Since(began)
+			}
+			<-all
+			if untilLast {
+				took += time.Since(began)
+			}
+		}
+		return took
+	}
+}
+
+func waveLoop(b *testing.B, n int, untilLast bool) side {
+	chans := make([]chan benchEvent, 0, n)
+	b.Cleanup(func() {
+		for _, ch := range chans {
+			close(ch)
+		}
+	})
+	return wave(n, untilLast, func(got func()) {
+		ch := make(chan benchEvent, benchBuffer)
+		chans = append(chans, ch)
+		go func() {
+			for range ch {
+				got()
+			}
+		}()
+	}, func() {
+		for _, ch := range chans {
+			ch <- benchEvent{}
+		}
+	})
+}
+
+func waveReaders(b *testing.B, n int, untilLast bool) side {
+	hub := broadcast.New[benchEvent](1, broadcast.Block)
+	b.Cleanup(hub.Close)
+	return wave(n, untilLast, func(got func()) {
+		r := hub.NewReader()
+		go func() {
+			for range r.All(bg) {
+				got()
+			}
+		}()
+	}, func() { _ = hub.Publish(bg, benchEvent{}) })
+}
+
+// BenchmarkPairParked is how long a publish occupies its caller when n readers are
+// parked.
+func BenchmarkPairParked(b *testing.B) {
+	for _, n := range []int{1, 100, 1000, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
+			pair(b, "publish", waveLoop(b, n, false), waveReaders(b, n, false))
+		})
+	}
+}
+
+// BenchmarkPairLast is how long it takes until the last of n parked readers has it.
+func BenchmarkPairLast(b *testing.B) {
+	for _, n := range []int{1, 100, 1000, 10_000} {
+		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
+			pair(b, "publish", waveLoop(b, n, true), waveReaders(b, n, true))
+		})
+	}
+}
+
+// BenchmarkPairHop sends one event to and fro, beside two unbuffered channels.
+func BenchmarkPairHop(b *testing.B) {
+	for _, ctx := range []string{"background", "cancelable"} {
+		b.Run(ctx, func(b *testing.B) {
+			there, back := make(chan benchEvent), make(chan struct{})
+			b.Cleanup(func() { close(there) })
+			go func() {
+				for range there {
+					back <- struct{}{}
+				}
+			}()
+			hub := broadcast.New[benchEvent](1, broadcast.Block)
+			r, answer := hub.NewReader(), make(chan struct{})
+			b.Cleanup(hub.Close)
+			life, cancel := bg, context.CancelFunc(func() {})
+			if ctx == "cancelable" {
+				life, cancel = context.WithCancel(bg)
+			}
+			b.Cleanup(cancel)
+			go func() {
+				for range r.All(life) {
+					answer <- struct{}{}
+				}
+			}()
+			pair(b, "hop", timed(func() {
+				there <- benchEvent{}
+				<-back
+			}), timed(func() {
+				_ = hub.Publish(bg, benchEvent{})
+				<-answer
+			}))
+		})
+	}
+}
+
+// BenchmarkPairReady takes events that are there already, beside a channel.
+func BenchmarkPairReady(b *testing.B) {
+	const slots = 1024
+	for _, how := range []string{"batch", "next"} {
+		b.Run(how, func(b *testing.B) {
+			ch := make(chan benchEvent, slots)
+			hub := broadcast.New[benchEvent](1, broadcast.Block)
+			r := hub.NewReader()
+			events, batch := make([]benchEvent, slots), make([]benchEvent, 64)
+			drain := func(fill func(), take func()) side {
+				return func(ops int) (took time.Duration) {
+					for range ops {
+						fill()
+						start := time.Now()
+						take()
+						took += time.Since(start)
+					}
+					return took
+				}
+			}
+			pair(b, "1024-events", drain(func() {
+				for range slots {
+					ch <- benchEvent{}
+				}
+			}, func() {
+				for range slots {
+					<-ch
+				}
+			}), drain(func() { _, _ = hub.PublishBatch(bg, events) }, func() {
+				for got := 0; got < slots; got++ {
+					if how == "next" {
+						_, _ = r.Next(bg)
+						continue
+					}
+					n, _ := r.ReadBatch(bg, batch)
+					got += n - 1
+				}
+			}))
+		})
+	}
+}
+
+// BenchmarkMemoryReader reports what a reader costs, without and while it is
+// parked, beside its goroutine.
+func BenchmarkMemoryReader(b *testing.B) {
+	const n = 100_000
+	for b.Loop() {
+		hub := broadcast.New[benchEvent](1, broadcast.Block)
+		readers := make([]*broadcast.Reader[benchEvent], n)
+		b.ReportMetric(float64(allocated(func() {
+			for i := range readers {
+				readers[i] = hub.NewReader()
+			}
+		}))/n, "B/reader")
+		runtime.KeepAlive(readers)
+		hub.Close()
+	}
+}

@@ -1,0 +1,316 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gobroadcast/broadcast"
+	"github.com/gobroadcast/broadcast/internal/checks/sched"
+)
+
+// readers are the scenarios of the ring.
+var readers = []Scenario{
+	{"park-one", "a reader parks while events land", func(x *sched.X) { park(x, 1, 2) }},
+	{"park-three", "three readers park while an event lands, and are woken by a goroutine", func(x *sched.X) { park(x, 3, 1) }},
+	{"park-waves", "two readers park again while the goroutine that wakes them runs", func(x *sched.X) { park(x, 2, 2) }},
+	{"park-cancel", "a parked reader against its context and a publish", parkCancel},
+	{"park-close", "two parked readers against the close of one and a publish", parkClose},
+	{"park-close-hub", "two parked readers against the close of the hub and a publish", parkCloseHub},
+	{"park-context", "a parked reader that ends with its own context", parkContext},
+	{"gate", "two publishers and a Block reader with a window of 1", gate},
+	{"gate-leave", "a publisher waits for a Block reader that leaves, and another that reads", gateLeave},
+	{"gate-cancel", "a publisher waits for a Block reader, against its context", gateCancel},
+	{"gate-close-hub", "a publisher waits for a Block reader, against the close of the hub", gateCloseHub},
+	{"gate-join", "a Block reader with a replay joins while a publisher waits for another", gateJoin},
+	{"gate-batch", "a batch fills the window of a parked Block reader", gateBatch},
+	{"gate-mixed", "a publisher waits for a Block reader and a full subscription", gateMixed},
+	{"gate-for", "a publisher waits for a reader with BlockFor, against its time", gateFor},
+	{"eject-unread", "a reader with Eject that never reads", ejectUnread},
+	{"eject-read", "a reader with Eject that reads at that moment, and one that closes", ejectRead},
+	{"skip", "a reader that skips ahead, against Stats", skip},
+	{"skip-batch", "a reader that skips ahead and reads batches, beside a Block subscription", skipBatch},
+	{"ring-first", "the first reader makes the ring during a publish", ringFirst},
+	{"replay", "a reader and a subscription with replays join during a publish", replay},
+	{"resume", "a reader resumes during a publish", resume},
+	{"released", "WaitReleased against a reader that reads", released},
+	{"released-leave", "WaitReleased against a reader that leaves, and the close of the hub", releasedLeave},
+	{"shutdown-reader", "Shutdown against a reader that drains", shutdownReader},
+	{"handle-reader", "Handle of a reader against its context and a publisher that it holds up", handleReader},
+}
+
+func park(x *sched.X, n, events int) {
+	w := newWorld(x)
+	for _, name := range []string{"reader A", "reader B", "reader C"}[:n] {
+		w.reads(name, w.follow(broadcast.Block, 8), bg, events)
+	}
+	for e := range events {
+		w.publishes("publisher", bg, e+1)
+	}
+}
+
+func parkCancel(x *sched.X) {
+	w := newWorld(x)
+	ctx, cancel := context.WithCancel(bg)
+	r := w.follow(broadcast.Block, 8)
+	w.reads("reader", r, ctx, 2)
+	w.publishes("publisher", bg, 1)
+	w.Go("canceler", func() { sched.Cancel(cancel, "cancel") })
+	x.Check(func() {
+		if !errors.Is(r.last, context.Canceled) {
+			x.Errorf("Next = %v after its context ended", r.last)
+		}
+	})
+}
+
+func parkClose(x *sched.X) {
+	w := newWorld(x)
+	a, b := w.follow(broadcast.Block, 8), w.follow(broadcast.Block, 8)
+	w.reads("reader A", a, bg, 2)
+	w.reads("reader B", b, bg, 1)
+	w.publishes("publisher", bg, 1)
+	w.Go("closer", a.Close)
+}
+
+func parkCloseHub(x *sched.X) {
+	w := newWorld(x)
+	w.closing = true
+	for _, name := range []string{"reader A", "reader B"} {
+		w.reads(name, w.follow(broadcast.Block, 8), bg, 2)
+	}
+	w.publishes("publisher", bg, 1)
+	w.Go("closer", w.hub.Close)
+}
+
+func parkContext(x *sched.X) {
+	w := newWorld(x)
+	ctx, cancel := context.WithCancel(bg)
+	r := w.follow(broadcast.Block, 1, broadcast.WithContext(ctx))
+	w.reads("reader", r, bg, 2)
+	w.publishes("publisher", bg, 1)
+	w.Go("canceler", func() { sched.Cancel(cancel, "cancel") })
+}
+
+func gate(x *sched.X) {
+	w := newWorld(x)
+	r := w.follow(broadcast.Block, 1)
+	w.publishes("publisher A", bg, 1, 2)
+	w.publishes("publisher B", bg, 11)
+	w.reads("reader", r, bg, 3)
+}
+
+func gateLeave(x *sched.X) {
+	w := newWorld(x)
+	a, b := w.follow(broadcast.Block, 1), w.follow(broadcast.Block, 1)
+	w.fill(1)
+	w.publishes("publisher", bg, 2)
+	w.Go("closer", a.Close)
+	w.reads("reader", b, bg, 1)
+}
+
+func gateCancel(x *sched.X) {
+	w := newWorld(x)
+	w.canceling = true
+	ctx, cancel := context.WithCancel(bg)
+	r := w.follow(broadcast.Block, 1)
+	w.fill(1)
+	w.publishes("publisher", ctx, 2, 3)
+	w.Go("canceler", func() { sched.Cancel(cancel, "cancel") })
+	w.reads("reader", r, bg, 1)
+}
+
+func gateCloseHub(x *sched.X) {
+	w := newWorld(x)
+	w.closing = true
+	w.follow(broadcast.Block, 1)
+	w.fill(1)
+	w.publishes("publisher A", bg, 2)
+	w.publishes("publisher B", bg, 3)
+	w.Go("closer", w.hub.Close)
+}
+
+func gateJoin(x *sched.X) {
+	w := newWorld(x, broadcast.WithRing(4))
+	a := w.follow(broadcast.Block, 1)
+	w.fill(1)
+	w.publishes("publisher", bg, 2)
+	w.Go("joiner", func() {
+		b := w.follow(broadcast.Block, 1, broadcast.WithReplay(1))
+		w.next(b, bg)
+		b.Close()
+	})
+	w.reads("reader", a, bg, 1)
+}
+
+func gateBatch(x *sched.X) {
+	w := newWorld(x)
+	r := w.follow(broadcast.Block, 1)
+	w.batch("batch", bg, 1, 2, 3)
+	w.reads("reader", r, bg, 3)
+}
+
+func gateMixed(x *sched.X) {
+	w := newWorld(x)
+	r := w.follow(broadcast.Block, 1)
+	s := w.subscribe(broadcast.Block, 1)
+	w.fill(1)
+	w.publishes("publisher", bg, 2)
+	w.reads("reader", r, bg, 2)
+	w.receives("consumer", s, 1)
+}
+
+func gateFor(x *sched.X) {
+	w := newWorld(x)
+	a := w.follow(broadcast.BlockFor(time.Second, broadcast.DropOldest), 1)
+	b := w.follow(broadcast.BlockFor(2*time.Second, broadcast.Eject), 1)
+	w.fill(1)
+	w.publishes("publisher", bg, 2)
+	w.reads("reader", a, bg, 1)
+	w.Clock(time.Second)
+	w.Go("closer", b.Close)
+}
+
+func ejectUnread(x *sched.X) {
+	w := newWorld(x, broadcast.WithOnEject(once(x)))
+	r := w.follow(broadcast.Eject, 1)
+	w.publishes("publisher", bg, 1, 2)
+	w.publishes("publisher", bg, 3)
+	x.Check(func() {
+		if !errors.Is(r.Err(), broadcast.ErrEjected) && !errors.Is(r.Err(), broadcast.ErrClosed) {
+			x.Errorf("law 2: Err = %v of a reader that fell out of its window", r.Err())
+		}
+	})
+}
+
+func ejectRead(x *sched.X) {
+	w := newWorld(x)
+	a, b := w.follow(broadcast.Eject, 1), w.follow(broadcast.Eject, 1)
+	w.publishes("publisher", bg, 1, 2)
+	w.reads("reader", a, bg, 2)
+	w.Go("closer", b.Close)
+}
+
+func skip(x *sched.X) {
+	w := newWorld(x)
+	r := w.follow(broadcast.DropOldest, 1)
+	w.publishes("publisher", bg, 1, 2, 3)
+	w.reads("reader", r, bg, 1)
+	w.watch(2)
+}
+
+func skipBatch(x *sched.X) {
+	w := newWorld(x)
+	r := w.follow(broadcast.DropOldest, 2)
+	s := w.subscribe(broadcast.Block, 2)
+	w.publishes("publisher", bg, 1, 2, 3)
+	w.batches("reader", r, bg, 1)
+	w.receives("consumer", s, 1)
+}
+
+func ringFirst(x *sched.X) {
+	w := newWorld(x)
+	w.publishes("publisher", bg, 1, 2, 3)
+	w.Go("reader A", func() { w.follow(broadcast.Block, 8) })
+	w.Go("reader B", func() { w.follow(broadcast.DropOldest, 1).Close() })
+}
+
+func replay(x *sched.X) {
+	w := newWorld(x, broadcast.WithRing(2))
+	w.fill(1)
+	w.publishes("publisher", bg, 2, 3)
+	w.Go("reader", func() { w.follow(broadcast.DropOldest, 2, broadcast.WithReplay(2)) })
+	w.Go("subscriber", func() {
+		s := w.hub.Subscribe(broadcast.WithReplay(2), broadcast.WithBuffer(4), broadcast.WithPolicy(broadcast.DropNewest))
+		w.all = append(w.all, &witness{Subscription: s, policy: broadcast.BlockFor(time.Second, broadcast.Eject), after: 3})
+	})
+}
+
+func resume(x *sched.X) {
+	w := newWorld(x, broadcast.WithRing(2))
+	w.fill(1)
+	w.publishes("publisher", bg, 2, 3)
+	w.Go("reader", func() {
+		r := w.follow(broadcast.DropOldest, 2, broadcast.WithResumeAfter(0))
+		if w.next(r, bg); r.missed+uint64(len(r.got)) < 1 {
+			x.Errorf("law 2: resumed behind 0: got %v, missed %d", r.got, r.missed)
+		}
+	})
+}
+
+func released(x *sched.X) {
+	w := newWorld(x)
+	r := w.follow(broadcast.Block, 4)
+	w.publishes("publisher", bg, 1)
+	w.reads("reader", r, bg, 1)
+	w.Go("waiter", func() {
+		if err := w.hub.WaitReleased(bg, 1); err != nil {
+			x.Errorf("WaitReleased = %v", err)
+		}
+		if got := w.hub.Released(); got < 1 {
+			x.Errorf("Released = %d", got)
+		}
+	})
+	ctx, cancel := context.WithCancel(bg)
+	w.Go("asker", func() {
+		// Asking for more is what releases, also when that fails.
+		for w.hub.Released() < 1 {
+			if len(r.got) == 1 {
+				sched.Cancel(cancel, "cancel")
+				w.next(r, ctx)
+				return
+			}
+			sched.Recv(time.After(time.Second), "wait for the reader")
+		}
+	})
+}
+
+func releasedLeave(x *sched.X) {
+	w := newWorld(x)
+	w.closing = true
+	a, b := w.follow(broadcast.Block, 4), w.follow(broadcast.Block, 4)
+	w.fill(1)
+	w.Go("closer A", a.Close)
+	w.Go("closer B", b.Close)
+	w.Go("waiter", func() {
+		if err := w.hub.WaitReleased(bg, 1); !errors.Is(err, broadcast.ErrClosed) {
+			x.Errorf("WaitReleased = %v, though nobody has handled event 1", err)
+		}
+	})
+	w.Go("closer", w.hub.Close)
+}
+
+func shutdownReader(x *sched.X) {
+	w := newWorld(x)
+	w.closing = true
+	r := w.follow(broadcast.Block, 1)
+	var err error
+	w.publishes("publisher", bg, 1, 2)
+	w.Go("shutdown", func() { err = w.hub.Shutdown(bg) })
+	w.receives("reference", w.reference, 3)
+	w.reads("reader", r, bg, 3)
+	x.Check(func() {
+		if err != nil || !errors.Is(r.last, broadcast.ErrClosed) {
+			x.Errorf("law 5: Shutdown = %v, the reader has seen %v", err, r.last)
+		}
+	})
+}
+
+func handleReader(x *sched.X) {
+	w := newWorld(x)
+	r := w.follow(broadcast.Block, 1)
+	ctx, cancel := context.WithCancel(bg)
+	var err error
+	w.publishes("publisher", bg, 1, 2, 3)
+	w.Go("handler", func() {
+		err = broadcast.Handle(ctx, r.Reader, func(_ context.Context, e int) error {
+			r.got = append(r.got, e)
+			return nil
+		})
+	})
+	w.Go("canceler", func() { sched.Cancel(cancel, "cancel") })
+	x.Check(func() {
+		if !errors.Is(err, context.Canceled) || r.Err() == nil {
+			x.Errorf("Handle = %v after its context ended, Err = %v", err, r.Err())
+		}
+	})
+}
