@@ -35,6 +35,29 @@ func TestLaw3_BlockReaderDelaysOnlyTheNextEvent(t *testing.T) {
 	})
 }
 
+// Law 3: readers that are parked have the event before its publisher waits for anyone.
+func TestLaw3_ReadersAreWokenBeforeAPublishWaits(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		hub := newHub[int](t, 1, broadcast.Block)
+		full := hub.Subscribe()
+		publish(t, hub, 1)
+		readers := []*follower[int]{follow(hub), follow(hub, broadcast.WithPolicy(broadcast.DropOldest))}
+		var calls []running[error]
+		for _, r := range readers {
+			calls = append(calls, async(func() error { return r.next(bg) }))
+			calls[len(calls)-1].requireBlocked(t, "nothing to take")
+		}
+		pub := async(func() error { return hub.Publish(bg, 2) })
+		pub.requireBlocked(t, "for the full subscription")
+		for i, r := range readers {
+			require.NoError(t, calls[i].returned(t, "Next"))
+			require.Equal(t, []int{2}, r.got)
+		}
+		require.Equal(t, 1, <-full.C())
+		require.NoError(t, pub.returned(t, "with room"))
+	})
+}
+
 // Law 4: whoever leaves frees the gate, and so does the end of any kind.
 func TestLaw4_ReaderThatLeavesFreesTheGate(t *testing.T) {
 	for _, end := range []string{"close", "ctx"} {

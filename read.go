@@ -2,10 +2,14 @@ package broadcast
 
 import "context"
 
-// fill waits until it has put at least one event into dst.
+// fill waits until it has put at least one event into dst. It looks at ctx first;
+// after a wait, an event that is ready wins.
 func (r *Reader[T]) fill(ctx context.Context, dst []T) (n int, err error) {
 	r.release()
-	for ctx.Err() == nil {
+	if ctx.Err() != nil {
+		return r.fail(causeOf(ctx))
+	}
+	for {
 		if r.keep == nil {
 			n, err = r.copyTo(dst)
 		} else {
@@ -17,14 +21,15 @@ func (r *Reader[T]) fill(ctx context.Context, dst []T) (n int, err error) {
 		case n > 0:
 			r.missed, r.gap = r.gap, 0
 			return n, nil
+		case !r.ready():
+			err = r.ring.wait(ctx, &r.parker, r.ready)
+		case ctx.Err() != nil: // its filter rejects all that comes
+			err = causeOf(ctx)
 		}
-		if !r.ready() {
-			if err := r.ring.wait(ctx, &r.parker, r.ready); err != nil {
-				return r.fail(err)
-			}
+		if err != nil {
+			return r.fail(err)
 		}
 	}
-	return r.fail(causeOf(ctx))
 }
 
 func (r *Reader[T]) fail(err error) (int, error) {

@@ -340,6 +340,23 @@ func TestReader_EventThatIsReadyWinsAfterAWait(t *testing.T) {
 	})
 }
 
+// The context ends when the event is there already, and both before the reader has
+// come to run: the event wins, each time.
+func TestReader_EventWinsOverAContextThatEndsBehindIt(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		hub := newHub[int](t, 1, broadcast.Block)
+		r := follow(hub)
+		for i := range 500 {
+			ctx, cancel := context.WithCancel(bg)
+			call := async(func() error { return r.next(ctx) })
+			call.requireBlocked(t, "Next with nothing to take")
+			publish(t, hub, i)
+			cancel()
+			require.NoError(t, call.returned(t, "Next"))
+		}
+	})
+}
+
 func TestReader_WaitEndsWithContextCloseAndHub(t *testing.T) {
 	for _, end := range []string{"ctx", "own ctx", "close", "hub"} {
 		bubble(t, end, func(t *testing.T) {

@@ -254,6 +254,37 @@ func TestLaw5_ReaderEndsRace(t *testing.T) {
 	}
 }
 
+// Numbers near their end are numbers like others, for all kinds of reader.
+func TestRing_NumbersNearTheirEnd(t *testing.T) {
+	bubble(t, "", func(t *testing.T) {
+		const n, window = 300, 100
+		hub := newHub[int](t, 1, broadcast.DropOldest)
+		hub.StartAt(broadcast.LastNumber - n)
+		sub := hub.Subscribe(broadcast.WithBuffer(n))
+		skips := follow(hub, broadcast.WithBuffer(window))
+		all := follow(hub, broadcast.WithPolicy(broadcast.Block))
+		late := follow(hub, broadcast.WithPolicy(broadcast.Eject), broadcast.WithBuffer(window))
+		for i := range n {
+			publish(t, hub, i)
+			if i == window {
+				require.Equal(t, span(0, window), all.rest(t))
+			}
+		}
+		require.Equal(t, span(0, n-1), all.rest(t))
+		require.EqualValues(t, uint64(broadcast.LastNumber), all.Seq())
+		require.Equal(t, span(n-window, n-1), skips.rest(t))
+		require.EqualValues(t, n-window, skips.Stats().Dropped)
+		synctest.Wait()
+		require.ErrorIs(t, late.Err(), broadcast.ErrEjected)
+		require.Len(t, sub.C(), n)
+		require.NoError(t, hub.WaitReleased(bg, broadcast.LastNumber-1))
+		sub.Close()
+		hub.Close()
+		require.ErrorIs(t, all.next(bg), broadcast.ErrClosed)
+		require.NoError(t, hub.WaitReleased(bg, broadcast.LastNumber))
+	})
+}
+
 // A million readers subscribe, get an event and leave.
 func TestReader_AMillion(t *testing.T) {
 	if testing.Short() {
