@@ -54,6 +54,27 @@
 // publish that must wait first offers its event to everyone with room, and then
 // waits for all full subscriptions together.
 //
+// # Readers
+//
+// [Hub.NewReader] adds a reader: it takes the same events in the same order, but has
+// no buffer of its own. All readers follow one ring with a cursor each, so a publish
+// costs the same for one of them and for a million, and a reader costs some 350 bytes.
+// The ring is its buffer, [WithBuffer] its window on it:
+//
+//   - [Block]: the publisher waits before the event is numbered.
+//   - [DropOldest]: the reader skips ahead to its window, and Missed says how far.
+//   - [Eject]: the reader ends with [ErrEjected] soon after it has fallen out.
+//
+// A reader may begin with events from before it joined ([WithReplay],
+// [WithResumeAfter]). What it has returned is released when it asks for more, which
+// [Hub.Released] and [Hub.WaitReleased] tell.
+//
+// # State
+//
+// A [CoalescingHub] keeps the latest value of each key. Its subscriptions skip values,
+// never keys: each pass over what has changed returns every key once, with its value
+// of that moment.
+//
 // # Conservation
 //
 // At every quiet point, with no publish and no receive in progress, for every
