@@ -3,6 +3,7 @@ package broadcast
 import (
 	"context"
 	"log/slog"
+	"math"
 )
 
 // Option configures a hub. Where an option is given twice, the last one counts.
@@ -169,6 +170,7 @@ func WithReplay(n int) SubscribeOption {
 	if n < 0 {
 		panic("broadcast: WithReplay: negative number: pass how many events it is to start with, at most")
 	}
+	n = min(n, math.MaxInt-1) // one more is kept
 	return subscribeOption(func(c *subscribeConfig) { c.replay = n + 1 })
 }
 

@@ -157,9 +157,10 @@ func (r *Reader[T]) claim(p, n uint64) bool {
 }
 
 // siftTo is copyTo behind the filter: it claims each event when the filter has
-// answered. It comes back now and then for its caller to look at ctx.
+// answered. It comes back after so many rejected in a row, with what it has, or for its
+// caller to look at ctx.
 func (r *Reader[T]) siftTo(dst []T) (n int, err error) {
-	var filtered uint64
+	var filtered, row uint64
 	asking := false
 	defer func() {
 		r.hub.filtered.Add(filtered)
@@ -187,16 +188,18 @@ func (r *Reader[T]) siftTo(dst []T) (n int, err error) {
 		keep := r.keep(*event)
 		asking = false
 		switch {
-		case !r.claim(p, 1):
+		case !r.claimOne(p): // it was skipped, or the reader has ended
 		case keep:
 			dst[n] = *event
 			n++
+			row = 0
 			r.seq = cursor + 1
 		default:
 			filtered++
+			row++
 			r.special.filtered.Add(1)
-			if n == 0 && filtered%chunkLen == 0 {
-				return 0, nil
+			if row == chunkLen {
+				return n, nil
 			}
 		}
 	}
@@ -205,9 +208,22 @@ func (r *Reader[T]) siftTo(dst []T) (n int, err error) {
 
 // loseNext gives up the event at which the filter did not return.
 func (r *Reader[T]) loseNext() {
-	if p, behind, _ := r.front(true); behind > 0 && p>>posShift == r.read && r.claim(p, 1) {
+	if p := r.pos.Load(); p&posEnded == 0 && p>>posShift == r.read && r.claimOne(p) {
 		r.lose(1)
 	}
+}
+
+// claimOne takes the event behind where p says, unless that was skipped or the reader
+// has ended. A flag that is set meanwhile is no reason to ask the filter again.
+func (r *Reader[T]) claimOne(p uint64) bool {
+	for !r.claim(p, 1) {
+		now := r.pos.Load()
+		if now&posEnded != 0 || now>>posShift != p>>posShift {
+			return false
+		}
+		p = now
+	}
+	return true
 }
 
 // lose counts n events, which were claimed, as dropped.

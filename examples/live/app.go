@@ -26,7 +26,7 @@ type app struct {
 	con    *console
 	hub    *broadcast.Hub[event]
 	in     *intake
-	ledger *ledger[event]
+	ledger *ledger
 	latest *latest
 	board  *knob[[]byte] // the encoded status, for the pages
 	source source
@@ -49,7 +49,7 @@ func start(cfg config, stdin io.Reader, con *console) (*app, error) {
 		// A browser that is too slow loses the oldest events: for charts the
 		// newest count, and nobody else must wait for it.
 		hub:    broadcast.New[event](browserBuffer, broadcast.DropOldest),
-		ledger: &ledger[event]{},
+		ledger: &ledger{},
 		latest: &latest{bySubject: map[string]event{}},
 		board:  newKnob[[]byte](nil),
 	}
@@ -83,7 +83,7 @@ func listenError(addr string, err error) error {
 func (a *app) startLatest() {
 	sub := a.hub.Subscribe(broadcast.WithName("latest values"), broadcast.WithPolicy(broadcast.Block))
 	c := a.ledger.join("latest values", false, sub)
-	a.running.Go(func() { a.latest.run(c) })
+	a.running.Go(func() { a.latest.run(sub, c) })
 }
 
 func (a *app) startReport() {
@@ -132,6 +132,6 @@ func (a *app) conclude() error {
 	if err != nil {
 		return err
 	}
-	a.con.print("%d events published. They add up: offered = received + dropped + filtered + left in the buffer.", st.Published)
+	a.con.print("%d events published. They add up: offered = received + dropped + filtered + coalesced + left in the buffer.", st.Published)
 	return nil
 }

@@ -125,6 +125,10 @@ func inLane(lane, what string) string { return fmt.Sprintf(`[data-lane="%s"] %s`
 // What the page shows, as JavaScript.
 const (
 	gets      = `parseFloat(document.querySelector('[data-lane="%s"] [data-gauge="receives"]').textContent.replaceAll(',', ''))`
+	gap       = `parseFloat(document.querySelector('[data-lane="%s"] .mark .gap:not([hidden])')?.textContent.replaceAll(',', ''))`
+	figure    = `parseFloat(document.querySelector('[data-lane="%s"] dd.%s').textContent.replaceAll(',', ''))`
+	tooWide   = `[...document.querySelectorAll('.lane :is(h3, p, dt, dd, .verdict, .caption):not(.marks), .keyed .mark')].filter((e) => e.scrollWidth > e.clientWidth + 1)`
+	lanesEnd  = `document.getElementById('lanes').getBoundingClientRect().bottom + scrollY`
 	headline  = `document.getElementById('headline').textContent`
 	published = `parseFloat(document.getElementById('published').textContent.replaceAll(',', ''))`
 	waits     = `parseFloat(document.getElementById('waits').textContent.replace(/[^0-9.]/g, ''))`
@@ -134,8 +138,8 @@ func TestPage_Policies(t *testing.T) {
 	browserPath(t)
 	p := startLive(t, nil)
 	tb := openTab(t, p.url+"/#policies")
-	everybody := []string{"Block", "DropNewest", "DropOldest", "Eject", "BlockFor"}
-	tb.do(chromedp.WaitVisible(chromedp.CSS(inLane("BlockFor", "input"))))
+	everybody := []string{"Block", "DropNewest", "DropOldest", "Eject", "BlockFor", "Reader", "Coalescing"}
+	tb.do(chromedp.WaitVisible(chromedp.CSS(inLane("Coalescing", "input"))))
 	tb.until(headline + ` === 'Everybody keeps up: nothing waits, nothing is lost.'`)
 	for _, lane := range everybody {
 		tb.until(gets+` > 50`, lane)
@@ -165,11 +169,55 @@ func TestPage_Policies(t *testing.T) {
 	tb.do(chromedp.WaitNotVisible(chromedp.CSS(inLane("Eject", "button"))))
 	tb.until(gets+` > 50`, "Eject")
 
+	tb.turn("Reader", kb.End)
+	tb.until(headline + ` === 'Reader loses events: nobody else notices.'`)
+	tb.until(gets+` > 50`, "Block")
+	tb.turn("Reader", kb.Home)
+	tb.until(gap+` > 0`, "Reader") // where it missed them
+
+	tb.turn("Coalescing", kb.End)
+	tb.until(headline + ` === 'Coalescing skips replaced values: nobody else notices.'`)
+	tb.until(gets+` > 50`, "Block")
+	tb.turn("Coalescing", kb.Home)
+	tb.until(`document.querySelectorAll('[data-lane="Coalescing"] .mark .key').length === 4`)
+	tb.until(figure+` > 0`, "Coalescing", "coalesced")
+	tb.until(gets+` > 50`, "Coalescing")
+
 	tb.turn("DropOldest", kb.End)
 	tb.until(headline + ` === 'DropOldest loses events: nobody else notices.'`)
 	tb.do(chromedp.Click(chromedp.CSS("#reset")))
 	tb.until(headline + ` === 'Everybody keeps up: nothing waits, nothing is lost.'`)
 	tb.until(`document.querySelector('[data-lane="DropOldest"] input').value === '0'`) // the slider follows
+
+	// One that has just come, with nothing to show yet.
+	tb.turn("Eject", kb.End)
+	tb.do(chromedp.WaitVisible(chromedp.CSS(inLane("Eject", "button"))))
+	tb.turn("Block", kb.End)
+	tb.until(waits + ` > 1`)
+	tb.do(chromedp.Click(chromedp.CSS(inLane("Eject", "button"))))
+	tb.until(figure+` === 0`, "Eject", "received")
+	tb.until(`document.querySelectorAll('[data-lane="Eject"] .mark:not([hidden])').length === 0`)
 	require.Equal(t, 0, p.stop())
 	tb.until(`document.body.dataset.state === 'ended' || document.body.dataset.state === 'lost'`)
+}
+
+// TestPage_Policies_FitsEveryWidth: on desktops and phones nothing is cut or
+// scrolls sideways, and nothing moves when the numbers change.
+func TestPage_Policies_FitsEveryWidth(t *testing.T) {
+	browserPath(t)
+	p := startLive(t, nil)
+	tb := openTab(t, p.url+"/#policies")
+	tb.do(chromedp.WaitVisible(chromedp.CSS(inLane("Coalescing", "input"))))
+	for _, width := range []int64{1400, 1241, 1240, 861, 860, 701, 700, 390, 320} {
+		tb.turn("DropNewest", kb.Home)
+		tb.do(chromedp.EmulateViewport(width, 1000))
+		tb.until(`innerWidth === %d && document.documentElement.scrollWidth <= %d`, width, width)
+		tb.until(tooWide + `.length === 0`)
+		before := tb.eval(lanesEnd)
+		tb.turn("DropNewest", kb.End)
+		tb.until(headline + ` === 'DropNewest loses events: nobody else notices.'`)
+		require.InDelta(t, before, tb.eval(lanesEnd), 0.5, "at %d", width)
+		require.Zero(t, tb.eval(tooWide+`.length`), "at %d", width)
+	}
+	require.Equal(t, 0, p.stop())
 }

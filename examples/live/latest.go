@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"sync"
+
+	"github.com/gobroadcast/broadcast"
 )
 
 // maxSubjects bounds what latest remembers; a page draws far fewer.
@@ -16,8 +18,8 @@ type latest struct {
 }
 
 // run takes events until the hub has closed and the buffer is empty.
-func (l *latest) run(c *consumer[event]) {
-	for e := range c.sub.C() {
+func (l *latest) run(sub *broadcast.Subscription[event], c *consumer) {
+	for e := range sub.C() {
 		c.received.Add(1)
 		l.put(e)
 	}

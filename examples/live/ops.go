@@ -11,7 +11,7 @@ import (
 	"github.com/gobroadcast/broadcast"
 )
 
-// metricsHandler answers GET /metrics with what both hubs, the Go runtime and
+// metricsHandler answers GET /metrics with what all hubs, the Go runtime and
 // the process count. The registry is its own: what else a program registers
 // globally is not this page's to show.
 func metricsHandler(a *app) http.Handler {
@@ -19,6 +19,7 @@ func metricsHandler(a *app) http.Handler {
 	reg.MustRegister(
 		broadcast.NewCollector("live", a.hub),
 		broadcast.NewCollector("policies", a.policies.hub),
+		broadcast.NewCollector("coalescing", a.policies.values),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)

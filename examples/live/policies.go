@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/gobroadcast/broadcast"
 )
@@ -19,18 +18,22 @@ const (
 	stuck      = 0      // the speed of one that takes nothing any more
 )
 
-// policies shows how the policies differ: a hub of its own with an invented
-// publisher and one subscriber per policy, which anybody who has the page open
-// can slow down. All pages see and turn the same one.
+// policies shows how subscribers differ: two hubs of its own with an invented
+// publisher and one subscriber of each kind, which anybody who has the page open
+// can slow down. All pages see and turn the same ones.
 //
-// What the pages see of it never goes through this hub: a sampler reads the
-// hub's Stats, which wait for nobody, and puts them on the board. So the page
-// goes on while the hub stands still.
+// What the pages see of it never goes through these hubs: a sampler reads their
+// Stats, which wait for nobody, and puts them on the board. So the page goes on
+// while a hub stands still.
 type policies struct {
-	hub    *broadcast.Hub[time.Time] // an event is the moment of its Publish
-	ledger *ledger[time.Time]
-	board  *knob[[]byte] // the encoded state, for the pages
-	pages  *knob[int]    // how many are open
+	hub    *broadcast.Hub[tick] // of channels and readers
+	ledger *ledger
+
+	values       *broadcast.CoalescingHub[string, tick]
+	valuesLedger *ledger
+
+	board *knob[[]byte] // the encoded state, for the pages
+	pages *knob[int]    // how many are open
 
 	pub   *generator
 	lanes []*lane
@@ -46,16 +49,24 @@ type policies struct {
 
 var errStopping = errors.New("live is stopping")
 
-func startPolicies() *policies {
+// newPolicies makes the hubs and the lanes, with nobody in them yet.
+func newPolicies() *policies {
 	p := &policies{
-		ledger: &ledger[time.Time]{},
-		board:  newKnob[[]byte](nil),
-		pages:  newKnob(0),
+		ledger:       &ledger{},
+		values:       broadcast.NewCoalescing[string, tick](),
+		valuesLedger: &ledger{},
+		board:        newKnob[[]byte](nil),
+		pages:        newKnob(0),
 	}
-	p.hub = broadcast.New[time.Time](laneBuffer, broadcast.DropOldest, broadcast.WithOnEject(p.ejected))
+	p.hub = broadcast.New[tick](laneBuffer, broadcast.DropOldest, broadcast.WithOnEject(p.ejected), broadcast.WithRing(laneBuffer))
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.pub = newGenerator(p.hub)
-	p.lanes = newLanes()
+	p.pub = newGenerator(p.hub, p.values)
+	p.lanes = p.newLanes()
+	return p
+}
+
+func startPolicies() *policies {
+	p := newPolicies()
 	for _, l := range p.lanes {
 		p.joinLocked(l) // nobody else is here yet
 	}
@@ -72,11 +83,11 @@ func (p *policies) stop(ctx context.Context) error {
 	p.mu.Unlock()
 	p.cancel()
 	err := p.hub.Shutdown(ctx) // the subscribers drain fast now, stuck ones too
+	p.values.Close()
 	p.running.Wait()
-	if _, wrong := totals(p.ledger, p.hub.Stats()); wrong != nil {
-		err = errors.Join(err, wrong)
-	}
-	return err
+	_, wrong := totals(p.ledger, p.hub.Stats())
+	_, wrongValues := totals(p.valuesLedger, p.values.Stats())
+	return errors.Join(err, wrong, wrongValues)
 }
 
 // look counts a page in and returns what counts it out again. The publisher
@@ -90,13 +101,13 @@ func (p *policies) look() (leave func()) {
 // still have. A publisher that waits for that one goes on. p.mu must be held.
 func (p *policies) joinLocked(l *lane) {
 	if old := l.current; old != nil {
-		p.ledger.leave(old.consumer)
+		l.ledger.leave(old.consumer)
 		old.cancel()
-		<-old.done // it only drains its buffer: its account is final then
+		<-old.done // it only drains what it still may: its account is final then
 	}
 	ctx, cancel := context.WithCancel(p.ctx)
-	sub := p.hub.Subscribe(broadcast.WithName(l.name), broadcast.WithPolicy(l.policy))
-	m := &member{consumer: p.ledger.join(l.name, false, sub), cancel: cancel, done: make(chan struct{})}
+	f := l.open()
+	m := &member{consumer: l.ledger.join(l.name, false, f), feed: f, cancel: cancel, done: make(chan struct{})}
 	l.current = m
 	p.running.Go(func() {
 		defer close(m.done)
@@ -144,14 +155,14 @@ func (p *policies) setSpeed(l *lane, speed int) (version int, err error) {
 // nothing: two pages may press the button at once.
 func (p *policies) subscribe(l *lane) (version int, err error) {
 	return p.change(func() {
-		if l.current.sub.Err() != nil {
+		if l.current.feed.Err() != nil {
 			p.joinLocked(l)
 		}
 	})
 }
 
 // reset puts everything back to how it was at the start, the counts of the
-// subscribers included. The hub's own counts only ever grow.
+// subscribers included. The hubs' own counts only ever grow.
 func (p *policies) reset() (version int, err error) {
 	return p.change(func() {
 		p.pub.settings.set(firstSettings)

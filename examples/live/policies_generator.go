@@ -18,14 +18,18 @@ var firstSettings = settings{rate: 500, burst: 1}
 
 // generator invents events, as many as are asked for if the hub lets it.
 type generator struct {
-	hub      *broadcast.Hub[time.Time]
+	hub      *broadcast.Hub[tick]
+	values   *broadcast.CoalescingHub[string, tick]
 	settings *knob[settings]
 	spent    stopwatch // in Publish
-	due      time.Time // of the next burst; only run uses it
+
+	// Only run uses both below.
+	due  time.Time // of the next burst
+	sent uint64    // ticks
 }
 
-func newGenerator(hub *broadcast.Hub[time.Time]) *generator {
-	return &generator{hub: hub, settings: newKnob(firstSettings)}
+func newGenerator(hub *broadcast.Hub[tick], values *broadcast.CoalescingHub[string, tick]) *generator {
+	return &generator{hub: hub, values: values, settings: newKnob(firstSettings)}
 }
 
 // run publishes until ctx ends, while somebody looks.
@@ -37,14 +41,14 @@ func (p *generator) run(ctx context.Context, pages *knob[int]) {
 			continue
 		}
 		select {
-		case <-others:
+		case <-others.Done():
 		case <-ctx.Done():
 		}
 	}
 }
 
 // play publishes until a page comes or goes or ctx ends.
-func (p *generator) play(ctx context.Context, others <-chan struct{}) {
+func (p *generator) play(ctx context.Context, others context.Context) {
 	// Waking up more often than this would cost more than publishing.
 	const leastPause = 2 * time.Millisecond
 	timer := time.NewTimer(leastPause)
@@ -53,14 +57,14 @@ func (p *generator) play(ctx context.Context, others <-chan struct{}) {
 		p.due = now // a rest is not made up for at all
 	}
 	for {
-		s, changed := p.settings.get()
+		s, current := p.settings.get()
 		every := time.Duration(s.burst) * time.Second / time.Duration(s.rate)
-		p.catchUp(ctx, s.burst, every, changed)
+		p.catchUp(ctx, s.burst, every, current)
 		timer.Reset(max(time.Until(p.due), leastPause))
 		select {
 		case <-timer.C:
-		case <-changed:
-		case <-others:
+		case <-current.Done():
+		case <-others.Done():
 			return
 		case <-ctx.Done():
 			return
@@ -71,7 +75,7 @@ func (p *generator) play(ctx context.Context, others <-chan struct{}) {
 // catchUp publishes the bursts that are due. What could not be published
 // because the hub was blocked is not made up for, but for what a timer may be
 // late; nor does a slower rate set before hold up a faster one.
-func (p *generator) catchUp(ctx context.Context, burst int, every time.Duration, changed <-chan struct{}) {
+func (p *generator) catchUp(ctx context.Context, burst int, every time.Duration, current context.Context) {
 	const debt = 20 * time.Millisecond
 	now := time.Now()
 	if least := now.Add(-debt); p.due.Before(least) {
@@ -82,28 +86,25 @@ func (p *generator) catchUp(ctx context.Context, burst int, every time.Duration,
 	}
 	for ; !p.due.After(now); p.due = p.due.Add(every) {
 		for range burst {
-			if isClosed(changed) || p.publish(ctx) != nil {
+			if current.Err() != nil || p.publish(ctx) != nil {
 				return
 			}
 		}
 	}
 }
 
-// publish waits for the hub as long as that takes, or until ctx ends.
+// publish gives the next tick to both hubs. It waits for the first as long as
+// that takes, or until ctx ends; the second never waits for anybody.
 func (p *generator) publish(ctx context.Context) error {
 	now := time.Now()
 	p.spent.start(now)
 	defer p.spent.stop()
-	return p.hub.Publish(ctx, now)
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
+	t := tick{n: p.sent + 1, at: now}
+	if err := p.hub.Publish(ctx, t); err != nil {
+		return err
 	}
+	p.sent++
+	return p.values.Publish(t.key(), t)
 }
 
 // stopwatch adds up the time spent in something, what lasts still included.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/gobroadcast/broadcast"
 )
 
 const (
@@ -24,18 +26,17 @@ type sample struct {
 }
 
 type laneSample struct {
-	name     string
+	lane     *lane
+	stats    broadcast.SubscriptionStats
+	received uint64 // as the subscriber has counted itself
 	speed    int
 	live     bool
-	len, cap int
-	offered  uint64
-	received uint64
-	dropped  uint64
 	ejects   uint64
 	age      time.Duration
+	trail    []mark
 }
 
-func (l laneSample) full() bool { return l.len == l.cap }
+func (l laneSample) full() bool { return l.stats.Len == l.stats.Cap }
 
 // sample puts the state on the board, ten times a second while somebody looks,
 // until ctx ends.
@@ -45,7 +46,7 @@ func (p *policies) sample(ctx context.Context) {
 	defer tick.Stop()
 	var history []sample // the latest, oldest first
 	for {
-		n, changed := p.pages.get()
+		n, current := p.pages.get()
 		if n == 0 {
 			tick.Stop()
 			history = nil
@@ -58,7 +59,7 @@ func (p *policies) sample(ctx context.Context) {
 			history = append(history, p.take(n))
 			history = history[max(0, len(history)-window-1):]
 			p.board.set(stateOf(history).encoded())
-		case <-changed:
+		case <-current.Done():
 		case <-ctx.Done():
 			return
 		}
@@ -75,11 +76,10 @@ func (p *policies) take(pages int) sample {
 	for _, l := range p.lanes {
 		speed, _ := l.speed.get()
 		m := l.current
-		st := m.sub.Stats()
 		s.lanes = append(s.lanes, laneSample{
-			name: l.name, speed: speed, live: m.sub.Err() == nil,
-			len: st.Len, cap: st.Cap, offered: st.Offered, received: m.received.Load(), dropped: st.Dropped,
-			ejects: l.ejects.Load(), age: time.Duration(m.age.Load()),
+			lane: l, stats: m.feed.Stats(), received: m.received.Load(),
+			speed: speed, live: m.feed.Err() == nil, ejects: l.ejects.Load(),
+			age: time.Duration(m.age.Load()), trail: m.trail.all(),
 		})
 	}
 	return s
@@ -101,19 +101,30 @@ type state struct {
 }
 
 type laneState struct {
-	Name     string  `json:"name"`
-	Speed    int     `json:"speed"`
-	Live     bool    `json:"live"`
-	Len      int     `json:"len"`
-	Cap      int     `json:"cap"`
-	Offered  uint64  `json:"offered"`
-	Received uint64  `json:"received"`
-	Dropped  uint64  `json:"dropped"`
-	Ejects   uint64  `json:"ejects"`
-	Age      float64 `json:"age"`  // milliseconds, of the latest received
-	Gets     float64 `json:"gets"` // events received in the last second
-	Loses    float64 `json:"loses"`
-	Verdict  verdict `json:"verdict"`
+	Name  string `json:"name"`
+	About string `json:"about"`
+	Keys  int    `json:"keys"` // of which it gets the latest; 0: it wants every event
+	Speed int    `json:"speed"`
+	Live  bool   `json:"live"`
+
+	Len       int     `json:"len"`
+	Cap       int     `json:"cap"` // 0: there is no bound
+	Offered   uint64  `json:"offered"`
+	Received  uint64  `json:"received"`
+	Dropped   uint64  `json:"dropped"`
+	Filtered  uint64  `json:"filtered"`
+	Coalesced uint64  `json:"coalesced"`
+	Ejects    uint64  `json:"ejects"`
+	Age       float64 `json:"age"`  // milliseconds, of the latest received
+	Gets      float64 `json:"gets"` // events received in the last second
+	Loses     float64 `json:"loses"`
+	Coalesces float64 `json:"coalesces"`
+
+	Trail   []mark  `json:"trail"`
+	Skips   string  `json:"skips"` // what became of what its trail says it skipped
+	Verdict verdict `json:"verdict"`
+
+	patience time.Duration // of the publisher with it
 }
 
 func (s state) encoded() []byte {
@@ -141,11 +152,15 @@ func stateOf(history []sample) state {
 		Blocked: min(1, (now.spent-from.spent).Seconds()/elapsed), Waits: now.waits.Seconds(),
 	}
 	for i, l := range now.lanes {
+		was, is := from.lanes[i], l.stats
 		s.Lanes = append(s.Lanes, laneState{
-			Name: l.name, Speed: l.speed, Live: l.live, Len: l.len, Cap: l.cap,
-			Offered: l.offered, Received: l.received, Dropped: l.dropped, Ejects: l.ejects,
+			Name: l.lane.name, About: l.lane.about, Keys: l.lane.keys, Speed: l.speed, Live: l.live,
+			Len: is.Len, Cap: is.Cap, Offered: is.Offered, Received: l.received, Dropped: is.Dropped,
+			Filtered: is.Filtered, Coalesced: is.Coalesced, Ejects: l.ejects,
 			Age:  float64(l.age.Microseconds()) / 1000,
-			Gets: rate(from.lanes[i].received, l.received), Loses: rate(from.lanes[i].dropped, l.dropped),
+			Gets: rate(was.received, l.received), Loses: rate(was.stats.Dropped, is.Dropped),
+			Coalesces: rate(was.stats.Coalesced, is.Coalesced),
+			Trail:     l.trail, Skips: l.lane.skips, patience: l.lane.patience,
 		})
 	}
 	s.judge(fullOften(history))

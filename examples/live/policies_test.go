@@ -178,7 +178,7 @@ func TestPolicies_Eject_SubscribesAgain(t *testing.T) {
 		l := p.now(t).lane(t, "Eject")
 		require.Equal(t, verdict{good, "keeps up"}, l.Verdict)
 		require.InDelta(t, 1000, l.Received, 60, "its counts began anew")
-		require.Equal(t, 5, p.hub.Len())
+		require.Equal(t, 6, p.hub.Len())
 	})
 }
 
@@ -222,12 +222,22 @@ func TestVerdict_Words(t *testing.T) {
 	require.Equal(t, "a", and([]string{"a"}))
 	require.Equal(t, "a, b and c", and([]string{"a", "b", "c"}))
 	s := state{Rate: 500, Real: 4.56, Blocked: 0.9, Lanes: []laneState{
-		{Name: "Block", Live: true, Speed: 5, Len: 32, Cap: 32},
+		{Name: "Block", Live: true, Speed: 5, Len: 32, Cap: 32, patience: forever},
 		{Name: "DropNewest", Live: true, Speed: stuck, Len: 3, Cap: 32},
-		{Name: "BlockFor", Live: true, Speed: 8, Len: 32, Cap: 32},
+		{Name: "BlockFor", Live: true, Speed: 8, Len: 32, Cap: 32, patience: blockForWait},
 	}}
 	s.judge([]bool{true, false, true})
 	require.Equal(t, "Block is slow: everybody gets 4.6 of 500 events/s. BlockFor is slow: everybody gets 4.6 of 500 events/s.", s.Verdict.Text)
 	require.Equal(t, "stuck, its buffer fills", s.Lanes[1].Verdict.Text)
 	require.Equal(t, "slow: everybody waits, at most 50ms", s.Lanes[2].Verdict.Text)
+
+	s = state{Rate: 500, Real: 500, Lanes: []laneState{
+		{Name: "Block", Live: true, Speed: maxSpeed, Cap: 32, patience: forever},
+		{Name: "DropNewest", Live: true, Speed: 100, Loses: 400, Cap: 32},
+		{Name: "Eject", Cap: 32},
+		{Name: "Coalescing", Live: true, Speed: stuck, Len: 99, Keys: 4},
+	}}
+	s.judge([]bool{false, true, true, false})
+	require.Equal(t, verdict{suffers, "DropNewest loses events, Eject was too slow and is out, Coalescing skips replaced values: nobody else notices."}, s.Verdict)
+	require.Equal(t, verdict{suffers, "stuck, only the latest of each key waits"}, s.Lanes[3].Verdict)
 }

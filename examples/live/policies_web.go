@@ -84,7 +84,7 @@ func (w *web) postReset(rw http.ResponseWriter, r *http.Request) {
 func (w *web) laneOf(rw http.ResponseWriter, r *http.Request) *lane {
 	l := w.app.policies.lane(r.PathValue("name"))
 	if l == nil {
-		http.Error(rw, "no such subscriber: they are named after their policies, like DropOldest", http.StatusNotFound)
+		http.Error(rw, "no such subscriber: they are named as on the page, like DropOldest", http.StatusNotFound)
 	}
 	return l
 }

@@ -75,6 +75,35 @@ func TestRun_Policies_RefusesBadInput(t *testing.T) {
 	require.Equal(t, 0, p.stop())
 }
 
+// TestRun_Policies_ReaderAndCoalescing: they are slowed down like any other, and
+// the page is told what each of them did not get.
+func TestRun_Policies_ReaderAndCoalescing(t *testing.T) {
+	t.Parallel()
+	p := startLive(t, nil)
+	b := p.browse("/events?policies")
+	for _, name := range []string{"Reader", "Coalescing"} {
+		code, answer := p.post("/policies/subscribers/"+name, `{"speed":0}`)
+		require.Equal(t, http.StatusOK, code, answer)
+	}
+	b.stateWhere(func(s state) bool { return s.lane(t, "Reader").Dropped > 0 && s.lane(t, "Coalescing").Len > 100 })
+	for _, name := range []string{"Reader", "Coalescing"} {
+		code, answer := p.post("/policies/subscribers/"+name, `{"speed":50}`)
+		require.Equal(t, http.StatusOK, code, answer)
+	}
+	s := b.stateWhere(func(s state) bool {
+		r, c := s.lane(t, "Reader"), s.lane(t, "Coalescing")
+		return len(r.Trail) > 1 && c.Coalesced > 0 && len(c.Trail) == len(keys) && c.Trail[0].Skipped > 0
+	})
+	r, c := s.lane(t, "Reader"), s.lane(t, "Coalescing")
+	require.Positive(t, r.Trail[1].Skipped)
+	require.Equal(t, "missed", r.Skips)
+	require.Zero(t, c.Dropped)
+	require.Equal(t, "replaced", c.Skips)
+	code, answer := p.post("/policies/subscribers/Coalescing/subscribe", `{}`)
+	require.Equal(t, http.StatusOK, code, answer)
+	require.Equal(t, 0, p.stop(), "and the numbers add up in both hubs")
+}
+
 // TestRun_Policies_StopsWhileBlocked: everything ends although a Publish waits
 // for a subscriber that is stuck, and the page is told how it stands until then.
 func TestRun_Policies_StopsWhileBlocked(t *testing.T) {
@@ -109,8 +138,13 @@ func TestRun_MetricsAndProfiles(t *testing.T) {
 	b.stateWhere(func(s state) bool { return s.Published > 0 })
 	resp, metrics := p.get("/metrics")
 	require.Equal(t, http.StatusOK, resp.StatusCode)
-	for _, hub := range []string{"live", "policies"} {
+	for _, hub := range []string{"live", "policies", "coalescing"} {
 		require.Regexp(t, regexp.MustCompile(`(?m)^broadcast_published_total\{hub="`+hub+`"\} [1-9]`), metrics)
+	}
+	require.Regexp(t, regexp.MustCompile(`(?m)^broadcast_readers\{hub="policies"\} 1$`), metrics)
+	require.Contains(t, metrics, `broadcast_coalesced_total{hub="coalescing"}`)
+	for _, lane := range []string{`hub="policies",subscriber="Reader"`, `hub="coalescing",subscriber="Coalescing"`} {
+		require.Contains(t, metrics, "broadcast_subscriber_dropped_total{"+lane+"} 0")
 	}
 	require.Contains(t, metrics, "go_goroutines")
 	require.Contains(t, metrics, "process_cpu_seconds_total")

@@ -62,12 +62,12 @@ func requireTotals(t *testing.T, p *program, names ...string) {
 	out := p.out.String()
 	require.Contains(t, out, "They add up")
 	for _, name := range names {
-		row := regexp.MustCompile(`(?m)^ *(\d+) +(\d+) +(\d+) +(\d+) +(\d+)  ` + regexp.QuoteMeta(name)).FindString(out)
+		row := regexp.MustCompile(`(?m)^ *(\d+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+)  ` + regexp.QuoteMeta(name)).FindString(out)
 		require.NotEmpty(t, row, "no row for %s in:\n%s", name, out)
-		var offered, received, dropped, filtered, left int
-		_, err := fmt.Sscan(row, &offered, &received, &dropped, &filtered, &left)
+		var offered, received, dropped, filtered, coalesced, left int
+		_, err := fmt.Sscan(row, &offered, &received, &dropped, &filtered, &coalesced, &left)
 		require.NoError(t, err)
-		require.Equal(t, offered, received+dropped+filtered+left, "row %s", row)
+		require.Equal(t, offered, received+dropped+filtered+coalesced+left, "row %s", row)
 		require.Positive(t, offered, "row %s", row)
 	}
 }

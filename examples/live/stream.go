@@ -20,7 +20,8 @@ const (
 
 // stream is one browser: a subscription and the response it is written to.
 type stream struct {
-	*consumer[event]
+	*consumer
+	sub   *broadcast.Subscription[event]
 	board *knob[[]byte]
 	demo  *knob[[]byte] // nil if the browser does not want it
 	w     http.ResponseWriter
@@ -43,6 +44,7 @@ func (w *web) stream(rw http.ResponseWriter, r *http.Request) {
 	sub := w.app.hub.Subscribe(subscribeOptions(r, prefix)...)
 	s := &stream{
 		consumer: w.app.ledger.join("browser "+r.RemoteAddr, true, sub),
+		sub:      sub,
 		board:    w.app.board,
 		w:        rw,
 		rc:       http.NewResponseController(rw),
@@ -71,31 +73,31 @@ func subscribeOptions(r *http.Request, prefix string) []broadcast.SubscribeOptio
 }
 
 func (s *stream) run(ctx context.Context, state []event) error {
-	current, changed := s.board.get()
+	status, current := s.board.get()
 	s.addState(state)
-	s.addStatus("status", current)
+	s.addStatus("status", status)
 	if err := s.flush(); err != nil {
 		return err
 	}
-	var demoChanged <-chan struct{}
+	demo := context.Background() // of one that never changes
 	if s.demo != nil {
-		_, demoChanged = s.demo.get() // what stands there may be of long ago
+		_, demo = s.demo.get() // what stands there may be of long ago
 	}
 	for {
 		var err error
 		select {
 		case e, ok := <-s.sub.C():
 			if !ok {
-				return s.end(current)
+				return s.goodbye(status)
 			}
 			err = s.events(e)
-		case <-changed:
-			current, changed = s.board.get()
-			s.addStatus("status", current)
+		case <-current.Done():
+			status, current = s.board.get()
+			s.addStatus("status", status)
 			err = s.flush()
-		case <-demoChanged:
+		case <-demo.Done():
 			var state []byte
-			state, demoChanged = s.demo.get()
+			state, demo = s.demo.get()
 			s.add("event: policies\ndata: ", state)
 			err = s.flush()
 		case <-ctx.Done():
@@ -170,13 +172,13 @@ func (s *stream) add(head string, parts ...[]byte) {
 	s.buf.WriteString("\n\n")
 }
 
-// end says goodbye if the hub has closed, so that the page knows it is not the
+// goodbye is said if the hub has closed, so that the page knows it is not the
 // network.
-func (s *stream) end(current []byte) error {
+func (s *stream) goodbye(status []byte) error {
 	if !errors.Is(s.sub.Err(), broadcast.ErrClosed) {
 		return s.sub.Err()
 	}
-	s.addStatus("end", current)
+	s.addStatus("end", status)
 	return s.flush()
 }
 

@@ -10,12 +10,12 @@ import (
 
 // totals writes what became of every event, for each subscriber that ever was,
 // and an error if the numbers do not add up. It wants everything at rest.
-func totals[T any](l *ledger[T], hub broadcast.Stats) (string, error) {
+func totals(l *ledger, hub broadcast.Stats) (string, error) {
 	known, earlier, nEarlier := l.all()
 	sum := earlier
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "offered\treceived\tdropped\tfiltered\tleft\t  subscriber")
+	fmt.Fprintln(t, "offered\treceived\tdropped\tfiltered\tcoalesced\tleft\t  subscriber")
 	if nEarlier > 0 {
 		row(t, fmt.Sprintf("%d earlier", nEarlier), earlier)
 	}
@@ -41,17 +41,18 @@ func row(t *tabwriter.Writer, name string, a account) {
 	if a.wrong > 0 {
 		name += "  <-- DOES NOT ADD UP"
 	}
-	fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t  %s\n", a.offered, a.received, a.dropped, a.filtered, a.left, name)
+	fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%d\t  %s\n", a.offered, a.received, a.dropped, a.filtered, a.coalesced, a.left, name)
 }
 
 func addUp(sum account, hub broadcast.Stats) error {
 	switch {
 	case sum.wrong > 0:
-		return fmt.Errorf("THE NUMBERS DO NOT ADD UP for %d subscribers: offered must be received + dropped + filtered + left, "+
+		return fmt.Errorf("THE NUMBERS DO NOT ADD UP for %d subscribers: offered must be received + dropped + filtered + coalesced + left, "+
 			"and received what the subscriber itself has counted", sum.wrong)
-	case sum.offered != hub.Offered || sum.dropped != hub.Dropped || sum.filtered != hub.Filtered:
-		return fmt.Errorf("THE NUMBERS DO NOT ADD UP: the subscribers say offered %d, dropped %d, filtered %d; "+
-			"the hub says %d, %d, %d", sum.offered, sum.dropped, sum.filtered, hub.Offered, hub.Dropped, hub.Filtered)
+	case sum.offered != hub.Offered || sum.dropped != hub.Dropped || sum.filtered != hub.Filtered || sum.coalesced != hub.Coalesced:
+		return fmt.Errorf("THE NUMBERS DO NOT ADD UP: the subscribers say offered %d, dropped %d, filtered %d, coalesced %d; "+
+			"the hub says %d, %d, %d, %d", sum.offered, sum.dropped, sum.filtered, sum.coalesced,
+			hub.Offered, hub.Dropped, hub.Filtered, hub.Coalesced)
 	}
 	return nil
 }

@@ -7,6 +7,9 @@ const few = new Intl.NumberFormat('en', { maximumSignificantDigits: 4 });
 // count keeps every digit while there is room for it.
 export const count = (n) => (n < 1e7 ? whole : short).format(n);
 
+// exact keeps every digit, for numbers that name something.
+export const exact = (n) => whole.format(n);
+
 // brief keeps five digits, for where there is less room.
 export const brief = (n) => (n < 1e5 ? whole : short).format(n);
 

@@ -1,16 +1,9 @@
 // One subscriber of the demonstration: its control, its bars, its numbers.
 
 import { logarithmic, post, Slider } from './control.js';
-import { element } from './dom.js';
+import { element, set, setShare } from './dom.js';
 import { brief, count } from './format.js';
-
-const abouts = {
-  Block: 'The publisher waits for it. It loses nothing.',
-  DropNewest: 'It loses what finds it full, and keeps the oldest.',
-  DropOldest: 'It loses its oldest, and keeps the newest.',
-  Eject: 'It is thrown out when it is full.',
-  BlockFor: 'The publisher waits 50 ms, then it loses its oldest.',
-};
+import { Trail } from './trail.js';
 
 const STUCK = 0;
 const STUCK_AT = 100; // the last position of the slider
@@ -23,13 +16,14 @@ const speeds = {
   text: (value) => (value === STUCK ? 'stuck' : rising.text(value)),
 };
 
-const numbers = ['offered', 'received', 'dropped', 'ejected', 'age'];
+const numbers = ['offered', 'received', 'dropped', 'coalesced', 'ejected', 'age'];
 
 export class Lane {
-  constructor(name, index, failed) {
-    this.path = `policies/subscribers/${encodeURIComponent(name)}`;
+  // lane is the first of its parts of a state.
+  constructor(lane, index, failed) {
+    this.path = `policies/subscribers/${encodeURIComponent(lane.name)}`;
     this.failed = failed;
-    this.build(name, index);
+    this.build(lane, index);
     this.slider = new Slider(this.input, this.output, {
       scale: speeds,
       send: (speed) => post(this.path, { speed }),
@@ -38,18 +32,21 @@ export class Lane {
     this.again.addEventListener('click', () => this.subscribe());
   }
 
-  build(name, index) {
+  build({ name, about, cap, keys, skips }, index) {
     const dot = element('span', 'dot');
     dot.style.background = `var(--series-${index})`;
     this.verdict = element('p', 'verdict');
     this.again = element('button', 'again', 'Subscribe again');
     this.again.type = 'button';
     this.again.hidden = true;
-    const who = element('div', 'who', element('h3', '', dot, name), element('p', 'about', abouts[name] ?? ''));
+    const who = element('div', 'who', element('h3', '', dot, name), element('p', 'about', about));
+    this.room = cap || keys;
     this.buffer = gauge('buffer', 'bar cells');
+    this.buffer.root.style.setProperty('--cells', this.room);
     this.gets = gauge('receives', 'bar');
+    this.trail = new Trail(skips, keys > 0);
     this.card = element('article', 'card lane', who, element('div', 'fate', this.verdict, this.again),
-      this.control(name), this.buffer.root, this.gets.root, this.list());
+      this.control(name), this.buffer.root, this.gets.root, this.list(), this.trail.root);
     this.card.dataset.lane = name;
   }
 
@@ -88,12 +85,14 @@ export class Lane {
     this.card.dataset.level = lane.verdict.level;
     set(this.verdict, lane.verdict.text);
     this.again.hidden = lane.live;
-    this.buffer.show(lane.len / lane.cap, `${lane.len} of ${lane.cap}`);
+    this.buffer.show(lane.len / this.room, lane.cap > 0 ? `${lane.len} of ${lane.cap}` : brief(lane.len));
     this.gets.show(lane.gets / rate, `${count(lane.gets)}/s`);
     set(this.numbers.offered, brief(lane.offered));
     set(this.numbers.received, brief(lane.received));
     set(this.numbers.dropped, brief(lane.dropped));
+    set(this.numbers.coalesced, brief(lane.coalesced));
     set(this.numbers.ejected, brief(lane.ejects));
+    this.trail.show(lane.trail);
     set(this.numbers.age, age(lane.age));
     this.numbers.dropped.classList.toggle('lossy', lane.dropped > 0);
     this.numbers.ejected.classList.toggle('lossy', lane.ejects > 0);
@@ -112,14 +111,6 @@ function gauge(name, cls) {
       set(text, words);
     },
   };
-}
-
-export function setShare(fill, share) {
-  fill.style.setProperty('--share', Math.min(1, Math.max(0, share || 0)).toFixed(3));
-}
-
-export function set(e, text) {
-  if (e.textContent !== text) e.textContent = text;
 }
 
 function age(ms) {

@@ -82,7 +82,7 @@ export class Panel {
     const lines = [...this.series.keys()].map((label, i) => ({
       label,
       stroke: () => theme.series(i),
-      width: overlaid ? 1.6 + 0.8 * (last - i) : 1.6, // the first shows at the sides of the last
+      width: overlaid ? 1.6 + 0.5 * (last - i) : 1.6, // the first shows at the sides of the last
       dash: theme.dashed(i) ? [5, 4] : undefined,
       fill: fill && this.series.size <= 4 ? () => `${theme.series(i)}18` : undefined,
       points: { show: isSparse, size: 5 },

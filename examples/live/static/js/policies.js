@@ -1,10 +1,10 @@
-// The demonstration of the policies: its publisher, its subscribers, its charts.
+// The demonstration of how subscribers differ: its publisher, its subscribers, its charts.
 
 import { logarithmic, post, Slider } from './control.js';
-import { byId } from './dom.js';
+import { byId, set, setShare } from './dom.js';
 import { count, percent, plain } from './format.js';
 import { fromZero } from './host.js';
-import { Lane, set, setShare } from './lane.js';
+import { Lane } from './lane.js';
 import { Panel } from './panel.js';
 
 // The server has the same bounds, and says so when they differ.
@@ -21,8 +21,8 @@ export class Policies {
     this.rate = this.slider('rate', rates);
     this.burst = this.slider('burst', bursts);
     this.version = 0;
-    this.gets = new Panel({ ...chart, id: 'gets', order: 0, title: 'Received, by policy', range: fromZero(10) });
-    this.loses = new Panel({ ...chart, id: 'loses', order: 1, title: 'Dropped, by policy', range: fromZero(10) });
+    this.gets = new Panel({ ...chart, id: 'gets', order: 0, title: 'Received, by subscriber', range: fromZero(10) });
+    this.loses = new Panel({ ...chart, id: 'loses', order: 1, title: 'Dropped or coalesced, by subscriber', range: fromZero(10) });
     for (const panel of [this.gets, this.loses]) {
       byId('policy-charts').append(panel.card);
       board.adopt(panel);
@@ -51,15 +51,16 @@ export class Policies {
       const view = this.lanes.get(lane.name) ?? this.open(lane, i);
       view.show(lane, state);
       this.gets.add({ label: lane.name, value: lane.gets }, state.time);
-      this.loses.add({ label: lane.name, value: lane.loses }, state.time);
+      this.loses.add({ label: lane.name, value: lane.loses + lane.coalesces }, state.time);
     });
   }
 
   open(lane, i) {
-    const view = new Lane(lane.name, i, this.failed);
+    const view = new Lane(lane, i, this.failed);
     this.lanes.set(lane.name, view);
     byId('lanes').append(view.card);
-    set(byId('capacity'), count(lane.cap));
+    if (lane.cap > 0) set(byId('capacity'), count(lane.cap));
+    if (lane.keys > 0) set(byId('keys'), count(lane.keys));
     return view;
   }
 
@@ -76,7 +77,7 @@ export class Policies {
     setShare(byId('real-bar'), state.real / state.rate);
     set(byId('blocked-text'), percent(100 * state.blocked));
     setShare(byId('blocked-bar'), state.blocked);
-    set(byId('waits'), state.waits < 1 ? 'of the last second, in Publish' : `waiting for ${state.waits.toFixed(1)} s`);
+    set(byId('waits'), state.waits < 1 ? 'of the last second' : `waiting for ${state.waits.toFixed(1)} s`);
     byId('publisher').dataset.level = state.blocked > 0.05 ? 'suffers' : 'good';
   }
 
