@@ -149,10 +149,10 @@ func (h *CoalescingHub[K, V]) remove(key K) (changed, open bool) {
 func (h *CoalescingHub[K, V]) tidyLocked(work int) {
 	x := &h.history
 	x.work += work
-	if x.garbage() > x.alive+64 && x.work >= h.dueLocked() && !h.closed {
+	if x.garbage() > x.alive+spareSlots && x.work >= h.dueLocked() && !h.closed {
 		x.compact(h.pointsLocked)
 	}
-	if littered := x.old > x.alive+64; littered != h.littered.Load() {
+	if littered := x.old > x.alive+spareSlots; littered != h.littered.Load() {
 		h.littered.Store(littered)
 	}
 }
@@ -240,7 +240,7 @@ func (h *CoalescingHub[K, V]) Close() {
 	h.lot.wake()
 	for _, s := range over {
 		// Those who still have to read keep their context: it may end that too.
-		if s.cursor.Load() == s.left {
+		if s.cursor.Load() == s.left && !s.holds() {
 			s.leaveContext()
 		}
 	}
@@ -292,9 +292,6 @@ func (h *CoalescingHub[K, V]) endOnce(s *CoalescingSubscription[K, V], err error
 	}
 	// Last, and with the mutex held: see CoalescingSubscription.next.
 	s.quit.Store(true)
-	if p := s.pipe.Load(); p != nil {
-		close(p.quit)
-	}
 	return true
 }
 

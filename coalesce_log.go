@@ -7,6 +7,10 @@ import (
 	"sync/atomic"
 )
 
+// spareSlots is how many slots may be dead beside as many as are live: a hub of
+// few keys is not to compact all the time.
+const spareSlots = 64
+
 // history is the state of a CoalescingHub: the keys, and a log of versions in
 // which each key has one live slot, its latest. A slot is written once, before
 // anyone can see it, and never again, so that a subscriber may go over a stretch
@@ -155,7 +159,7 @@ func (x *history[K, V]) compact(points func() []uint64) {
 		x.keys, x.peak = keys, len(keys)
 	}
 	// With room for what comes up to the next compaction.
-	log := make([]slot[K, V], 0, 2*len(x.keys)+128)
+	log := make([]slot[K, V], 0, 2*(len(x.keys)+spareSlots))
 	for _, s := range x.log {
 		if s.current() && !s.entry.gone {
 			log = append(log, s)

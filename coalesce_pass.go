@@ -81,7 +81,7 @@ func (s *CoalescingSubscription[K, V]) poll() (u Update[K, V], ok bool) {
 			return u, true
 		}
 		if s.pass.running {
-			s.finishPass()
+			s.finishPass(0)
 		}
 		if !s.begin() {
 			return u, false
@@ -168,8 +168,8 @@ func (s *CoalescingSubscription[K, V]) owed(x slot[K, V], version uint64, delete
 }
 
 // settle ends the pass if nothing is left in it, so that the counts are right
-// before the next call.
-func (s *CoalescingSubscription[K, V]) settle() {
+// before the next call. Of what was taken, so many are in hand.
+func (s *CoalescingSubscription[K, V]) settle(inHand uint64) {
 	p := &s.pass
 	if !p.running {
 		return
@@ -193,19 +193,21 @@ func (s *CoalescingSubscription[K, V]) settle() {
 		}
 		p.at++
 	}
-	s.finishPass()
+	s.finishPass(inHand)
 }
 
 // finishPass accounts for the pass: what was offered up to top and is not
 // otherwise accounted for was coalesced. It needs no counter per key.
-func (s *CoalescingSubscription[K, V]) finishPass() {
+func (s *CoalescingSubscription[K, V]) finishPass(inHand uint64) {
 	h, p := s.hub, &s.pass
-	gone := s.received.Load() + s.dropped.Load() + s.filtered()
+	gone := s.received.Load() + inHand + s.dropped.Load() + s.filtered()
 	coalesced := s.top - s.joined - (gone - p.early)
 	h.coalesced.Add(coalesced - s.coalesced.Load())
 	s.coalesced.Store(coalesced)
 	s.cursor.Store(s.top)
-	s.synced.Store(true)
+	if inHand == 0 {
+		s.synced.Store(true)
+	}
 
 	n := len(p.slots)
 	clear(p.own)

@@ -101,7 +101,7 @@ func (s *CoalescingSubscription[K, V]) claim() {
 }
 
 func (s *CoalescingSubscription[K, V]) release() {
-	s.settle()
+	s.settle(0)
 	s.reading.Store(false)
 }
 

@@ -37,12 +37,6 @@ type CoalescingSubscription[K comparable, V any] struct {
 	share atomic.Pointer[chan struct{}] // one slot, taken by the call of Handle that reads; nil: none has
 }
 
-// pipe is what C adds.
-type pipe[K comparable, V any] struct {
-	ch   chan Update[K, V]
-	quit chan struct{}
-}
-
 // Subscribe adds a subscription. It gets the whole state first, a value for each
 // key and no deletions, and then what changes. Of the options it takes WithName,
 // WithContext, and WithFilter of an Update[K, V]; it panics with any other. On a
@@ -124,54 +118,6 @@ func (h *CoalescingHub[K, V]) newSubscription(opts []SubscribeOption) (*Coalesci
 	return s, c.ctx
 }
 
-// C returns a channel on which the updates arrive, the same at every call. The
-// first call starts the one goroutine of the subscription, which ends, and
-// closes the channel, when Next would return an error: after Close at once. So
-// whoever stops receiving must call Close. The goroutine has one update in hand,
-// of the moment when the one before was received, which is part of Len until it
-// is received. A filter that panics there ends the program. C panics while Next
-// or its like is being called.
-func (s *CoalescingSubscription[K, V]) C() <-chan Update[K, V] {
-	if p := s.pipe.Load(); p != nil {
-		return p.ch
-	}
-	h := s.hub
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if p := s.pipe.Load(); p != nil {
-		return p.ch
-	}
-	s.claim()
-	p := &pipe[K, V]{make(chan Update[K, V]), make(chan struct{})}
-	s.pipe.Store(p)
-	if s.quit.Load() {
-		close(p.ch)
-		return p.ch
-	}
-	h.pumps.Add(1)
-	go s.pump()
-	return p.ch
-}
-
-func (s *CoalescingSubscription[K, V]) pump() {
-	p := s.pipe.Load()
-	defer s.hub.pumps.Add(-1)
-	defer close(p.ch)
-	for {
-		u, v := s.next(context.Background())
-		if v != got {
-			return
-		}
-		select {
-		case p.ch <- u:
-			s.received.Add(1)
-			s.settle()
-		case <-p.quit:
-			return
-		}
-	}
-}
-
 // Close ends the subscription at once; Err is then ErrClosed, unless it had
 // ended before. What it has not read stays in Len. Close is idempotent, may be
 // called by anyone at any time, and waits for nobody. It costs O(1).
@@ -192,14 +138,20 @@ func (s *CoalescingSubscription[K, V]) Err() error {
 }
 
 // Synced tells whether all that was there when it subscribed has been returned,
-// each key with that value or a newer one, or is gone. It never blocks.
-func (s *CoalescingSubscription[K, V]) Synced() bool { return s.synced.Load() }
+// each key with that value or a newer one, or is gone. It blocks as Stats does.
+func (s *CoalescingSubscription[K, V]) Synced() bool {
+	s.countReceived()
+	return s.synced.Load()
+}
 
 // Stats returns what the hub knows of the subscription, also after it has ended.
 // Len is how many updates it has not seen: values that will turn out to be
 // replaced are among them until the pass that covers them is over. Cap is 0: no
-// number bounds it but that of the keys. Stats never blocks and costs O(1).
+// number bounds it but that of the keys. Stats costs O(1) and does not block,
+// unless C was called: then it may wait a moment for that goroutine to tell
+// whether its update was received, which waits for nobody's code.
 func (s *CoalescingSubscription[K, V]) Stats() SubscriptionStats {
+	s.countReceived()
 	// Offered first, as in Subscription.Stats.
 	offered := s.offered(&s.hub.counters)
 	st := SubscriptionStats{

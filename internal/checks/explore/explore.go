@@ -57,6 +57,8 @@ func New(ctx context.Context, replace map[string]string) (*Explorer, error) {
 			"fewParked":      "1", // so that two parked readers are woken by a goroutine
 			"wakesPerYield":  "1",
 			"sweepSome":      "1",
+			"spareSlots":     "0", // so that few changes make a coalescing hub compact
+			"maxOwn":         "1",
 		},
 	}.Overlay(dir)
 	if err == nil {

@@ -27,7 +27,7 @@ func one(file, old, text string) []edit { return []edit{{file, old, text}} }
 // is given back between taking a subscription out and closing its channel (nobody
 // finds it any more); a publisher that keeps the turn of a closed hub; a publisher on
 // its way to the turn that a close does not dismiss (it sees the close by itself).
-var mutants = slices.Concat(hubMutants, ringMutants)
+var mutants = slices.Concat(hubMutants, ringMutants, coalesceMutants)
 
 // hubMutants are bugs in what channel subscriptions are made of, and in what is around them.
 var hubMutants = []mutant{

@@ -11,7 +11,7 @@ import (
 )
 
 // All are all scenarios.
-var All = slices.Concat(channels, others, readers)
+var All = slices.Concat(channels, others, readers, coalescing)
 
 // others are the scenarios of what is around subscriptions.
 var others = []Scenario{

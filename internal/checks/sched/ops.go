@@ -143,10 +143,10 @@ func AfterFunc(ctx context.Context, f func(), label string) (stop func() bool) {
 	r.stirred = true // ctx may be done already
 	a := r.add(label)
 	a.at = dormant
-	stop = context.AfterFunc(ctx, func() { adopt(a, label, f) })
+	halt := context.AfterFunc(ctx, func() { adopt(a, label, f) })
 	return func() bool {
 		Touch(label + ", stop")
-		return stop()
+		return halt()
 	}
 }
 
