@@ -161,6 +161,7 @@ type holder struct {
 // drain forgets those who have drained and returns the others, and whether
 // nobody is left to wait for among these.
 func (h *Hub[T]) drain() (still []holder, over bool) {
+	handled := h.running.Load() == 0 // before who was forsaken is looked at
 	h.turn.mu.Lock()
 	defer h.turn.mu.Unlock()
 	over = true
@@ -180,9 +181,11 @@ func (h *Hub[T]) drain() (still []holder, over bool) {
 			return true
 		case r.at == forsaken:
 			still = append(still, holder{&r.member, int(events)})
-		case p&posEnded == 0: // else its own Close has said that it reads no more
+		case p&posEnded == 0:
 			still = append(still, holder{&r.member, int(events)})
 			over = false
+		default: // its own Close has said that it reads no more
+			return handled
 		}
 		return false
 	})

@@ -26,7 +26,8 @@ const (
 // closes the channel, when Next would return an error: after Close at once. So
 // whoever stops receiving must call Close. The goroutine has one update in hand,
 // of the moment when the one before was received, which is part of Len until it
-// is received. A filter that panics there ends the program. C panics while Next
+// is received. A filter that panics there ends the program; one that calls
+// runtime.Goexit ends the subscription. C panics while Next
 // or its like is being called.
 func (s *CoalescingSubscription[K, V]) C() <-chan Update[K, V] {
 	if p := s.pipe.Load(); p != nil {
@@ -54,15 +55,23 @@ func (s *CoalescingSubscription[K, V]) pump() {
 	p := s.pipe.Load()
 	defer s.hub.pumps.Add(-1)
 	defer close(p.ch)
+	finished := false
+	defer func() {
+		if !finished { // the filter called runtime.Goexit: nobody can read on
+			s.Close()
+		}
+	}()
 	for {
 		u, v := s.next(context.Background())
 		if v != got {
+			finished = true
 			return
 		}
 		p.hand.Store(handFull)
 		// Before the send, so that only Received is left to be counted after it.
 		s.settle(1)
 		if !s.handOver(p, u) {
+			finished = true
 			return
 		}
 	}

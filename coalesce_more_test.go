@@ -2,6 +2,7 @@ package broadcast_test
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -144,4 +145,40 @@ func TestCoalescing_C_AfterTheEnd(t *testing.T) {
 	require.False(t, open)
 	coalescedCounts{offered: 1, left: 1}.require(t, sub)
 	require.Equal(t, broadcast.ErrClosed, sub.Err())
+}
+
+// Law 2: what a batch had in hand when its filter ended the goroutine was received by
+// nobody.
+func TestLaw2_Coalescing_FilterEndsTheGoroutine(t *testing.T) {
+	hub := broadcast.NewCoalescing[int, int]()
+	defer hub.Close()
+	sub := hub.Subscribe(broadcast.WithFilter(func(u broadcast.Update[int, int]) bool {
+		if u.Key == 2 {
+			runtime.Goexit()
+		}
+		return true
+	}))
+	require.NoError(t, hub.Publish(1, 1))
+	require.NoError(t, hub.Publish(2, 2))
+	elsewhere(func() { _, _ = sub.ReadBatch(bg, make([]broadcast.Update[int, int], 4)) })
+	st := sub.Stats()
+	require.Zero(t, st.Received)
+	require.EqualValues(t, 1, st.Dropped)
+	require.Equal(t, 1, st.Len)
+	require.EqualValues(t, 1, hub.Stats().Dropped)
+}
+
+// Law 5: the channel of C closes with a reason, also when the filter ends the goroutine.
+func TestLaw5_Coalescing_FilterEndsTheGoroutineOfC(t *testing.T) {
+	hub := broadcast.NewCoalescing[int, int]()
+	defer hub.Close()
+	sub := hub.Subscribe(broadcast.WithFilter(func(broadcast.Update[int, int]) bool {
+		runtime.Goexit()
+		return true
+	}))
+	require.NoError(t, hub.Publish(1, 1))
+	_, ok := <-sub.C()
+	require.False(t, ok)
+	require.ErrorIs(t, sub.Err(), broadcast.ErrClosed)
+	require.Zero(t, hub.Len())
 }

@@ -66,7 +66,7 @@ func (s *CoalescingSubscription[K, V]) ReadBatch(ctx context.Context, dst []Upda
 			s.untake()
 			break
 		}
-		ok, panicked := s.admitQuietly(u)
+		ok, panicked := s.admitQuietly(u, n)
 		if panicked {
 			break
 		}
@@ -168,15 +168,18 @@ func (s *CoalescingSubscription[K, V]) reject() {
 
 // admitQuietly is admit for an update that others come before: if the filter
 // panics, it is as if u had not been taken, and the next call asks again. So the
-// panic has the stack of its own.
-func (s *CoalescingSubscription[K, V]) admitQuietly(u Update[K, V]) (ok, panicked bool) {
+// panic has the stack of its own. If it calls runtime.Goexit, nobody gets the
+// before updates of the batch.
+func (s *CoalescingSubscription[K, V]) admitQuietly(u Update[K, V], before int) (ok, panicked bool) {
 	if s.keep == nil {
 		return true, false
 	}
 	panicked = true
 	defer func() {
 		if panicked {
-			_ = recover()
+			if recover() == nil {
+				s.unreceive(uint64(before))
+			}
 			s.untake()
 		}
 	}()
@@ -186,4 +189,12 @@ func (s *CoalescingSubscription[K, V]) admitQuietly(u Update[K, V]) (ok, panicke
 		s.reject()
 	}
 	return ok, false
+}
+
+// unreceive counts n updates as dropped that were counted as received.
+func (s *CoalescingSubscription[K, V]) unreceive(n uint64) {
+	s.received.Add(-n)
+	s.dropped.Add(n)
+	s.hub.dropped[droppedNewest].Add(n)
+	s.hub.losses.noteMany(lossDropped, &s.member, n)
 }

@@ -79,6 +79,7 @@ func New[T any](buffer int, policy Policy, opts ...Option) *Hub[T] {
 // bytes. It panics if a filter is not for the hub's T.
 func (h *Hub[T]) Subscribe(opts ...SubscribeOption) *Subscription[T] {
 	s, c := h.newSubscription(opts)
+	joined := false
 	if ctx := c.ctx; ctx != nil {
 		if ctx.Err() != nil {
 			h.end(s, causeOf(ctx))
@@ -87,9 +88,16 @@ func (h *Hub[T]) Subscribe(opts ...SubscribeOption) *Subscription[T] {
 		// The context may end before s has joined; end knows. It does not touch
 		// stop, which is being written.
 		s.special.stop = context.AfterFunc(ctx, func() { h.end(s, causeOf(ctx)) })
+		defer func() {
+			if !joined {
+				s.leaveContext()
+			}
+		}()
 	}
-	if closed := h.join(s, c.replay-1); closed != nil && h.end(s, closed) {
-		s.leaveContext()
+	closed := h.join(s, c.replay-1) // a filter may panic at what is replayed
+	joined = closed == nil
+	if !joined {
+		h.end(s, closed)
 	}
 	return s
 }

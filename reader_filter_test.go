@@ -3,6 +3,7 @@ package broadcast_test
 import (
 	"context"
 	"math"
+	"runtime"
 	"testing"
 	"testing/synctest"
 
@@ -89,4 +90,41 @@ func TestReplay_AsManyAsThereAre(t *testing.T) {
 	publish(t, hub, 1, 2, 3)
 	require.Equal(t, []int{1, 2, 3}, follow(hub, broadcast.WithReplay(math.MaxInt)).rest(t))
 	require.Len(t, hub.Subscribe(broadcast.WithReplay(math.MaxInt)).C(), 3)
+}
+
+// Law 7: a subscription that never came to be, since its filter panicked at what was to
+// be replayed, is not kept by its context.
+func TestLaw7_ReplayPanicLeavesTheContext(t *testing.T) {
+	hub := newHub[int](t, 4, broadcast.DropOldest, broadcast.WithRing(8))
+	publish(t, hub, 1)
+	ctx, cancel := context.WithCancel(bg)
+	defer cancel()
+	freed := make(chan struct{})
+	require.Panics(t, func() {
+		pinned := new([1 << 16]byte)
+		runtime.AddCleanup(pinned, func(struct{}) { close(freed) }, struct{}{})
+		hub.Subscribe(broadcast.WithContext(ctx), broadcast.WithReplay(1), broadcast.WithFilter(func(int) bool {
+			pinned[0]++
+			panic("filter")
+		}))
+	})
+	runtime.GC()
+	<-freed
+}
+
+// Law 7: a closed hub forgets a reader that has said that it reads no more.
+func TestLaw7_ClosedHubForgetsReadersThatClose(t *testing.T) {
+	hub := newHub[int](t, 1, broadcast.Block)
+	freed := make(chan struct{})
+	func() {
+		r := hub.NewReader()
+		runtime.AddCleanup(r, func(struct{}) { close(freed) }, struct{}{})
+		publish(t, hub, 1)
+		hub.Close()
+		r.Close()
+	}()
+	require.NoError(t, hub.Shutdown(bg))
+	runtime.GC()
+	<-freed
+	runtime.KeepAlive(hub)
 }
