@@ -202,6 +202,41 @@ func BenchmarkParked(b *testing.B) {
 	}
 }
 
+// BenchmarkLaggard is a publish for which a reader makes room one event at a time, a
+// whole window behind, beside n others that have room: they are to be looked at seldom.
+func BenchmarkLaggard(b *testing.B) {
+	for _, n := range []int{10, 50_000} {
+		b.Run(fmt.Sprintf("others=%d", n), func(b *testing.B) {
+			hub := broadcast.New[benchEvent](1, broadcast.Block)
+			b.Cleanup(hub.Close)
+			slow := hub.NewReader()
+			for range 1024 {
+				_ = hub.Publish(bg, benchEvent{})
+			}
+			others := make([]*broadcast.Reader[benchEvent], n)
+			for i := range others {
+				others[i] = hub.NewReader()
+			}
+			left := 1024
+			for b.Loop() {
+				if left--; left == 0 { // the others are a window behind too
+					b.StopTimer()
+					for _, r := range others {
+						r.Close()
+					}
+					for i := range others {
+						others[i] = hub.NewReader()
+					}
+					left = 1024
+					b.StartTimer()
+				}
+				_, _ = slow.Next(bg)
+				_ = hub.Publish(bg, benchEvent{})
+			}
+		})
+	}
+}
+
 // BenchmarkPairLast is how long it takes until the last of n parked readers has it.
 func BenchmarkPairLast(b *testing.B) {
 	for _, n := range []int{1, 100, 1000, 10_000} {

@@ -26,6 +26,7 @@ type Reader[T any] struct {
 	byHub  bool         // it ended because the hub closed; guarded by the turn's mutex
 	inGate bool         // its policy was asked for the event to come; guarded by the turn
 	at     int32        // its place in hub.readers once it has joined, -1 before, or forsaken; guarded by the turn's mutex
+	near   int32        // its place in the gate's list of that name, and 1; guarded by the turn's mutex
 	side   int32        // its place among the side members of its shard; guarded by the shard's mutex
 
 	// pos is the number of the last event that it is done with, above the flags. A

@@ -206,6 +206,7 @@ func (h *Hub[T]) forgetReaderLocked(r *Reader[T]) {
 	list[r.at] = last
 	last.at = r.at
 	h.readers[r.kind] = shrunk(list)
+	h.gate.leaveNear(r)
 	if r.kind.gates() {
 		if len(h.readers[kindBlock])+len(h.readers[kindAsk]) == 0 {
 			h.released.floor = max(h.released.floor, r.releasedTo())
