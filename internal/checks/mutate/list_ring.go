@@ -34,6 +34,9 @@ var ringMutants = []mutant{
 	{"g6", "2", "a reader whose time is over skips ahead uncounted", one("gate.go", "h.loseReader(r, droppedOldest, over)", ""), "gate-for", "BlockFor|Gate", false},
 	{"g7", "4", "a publisher at the gate does not look at its context", one("gate.go", "if isDone(done) { // nothing was published, so a context that has ended wins\n\t\treturn causeOf(ctx)\n\t}\n", ""), "gate-cancel", "Law4", false},
 
+	{"g8", "4", "a reader that leaves stays among those that are near", one("readers.go", "h.gate.leaveNear(r)\n", ""), "gate-leave", "Gate|Law4", false},
+	{"g9", "2", "who joins is not among those that are far", one("gate.go", "g.blocks, g.far = min(g.blocks, limit), min(g.far, limit)", "g.blocks = min(g.blocks, limit)"), "gate-join", "Gate|Law2", false},
+
 	{"e1", "2", "an ejected reader counts what came after it fell out", one("readers.go", "left = min(left, p>>posShift+r.window)\n", ""), "eject-unread", "Law2|Eject", false},
 	{"e2", "2", "a sweep forgets when the next reader will fall out", one("readers.go", "h.gate.ejects = min(h.gate.ejects, low)\n", ""), "eject-unread|eject-read", "Eject|Law9", false},
 	{"e3", "2", "a close of the hub does not eject who had fallen out", one("readers.go", "if r.limit() < h.seq.Load() {\n\t\t\th.leaveReaderLocked(r, ErrEjected)\n\t\t\tejected", "if false {\n\t\t\th.leaveReaderLocked(r, ErrEjected)\n\t\t\tejected"), "eject-unread", "Eject|Law5", false},
