@@ -34,7 +34,7 @@ type plan struct {
 
 // sums are what all consumers have seen, added up.
 type sums struct {
-	subscriptions, offered, received, dropped, filtered, left uint64
+	subscriptions, offered, received, dropped, filtered, left, ejected uint64
 }
 
 func (s *sums) add(o sums) {
@@ -44,6 +44,7 @@ func (s *sums) add(o sums) {
 	s.dropped += o.dropped
 	s.filtered += o.filtered
 	s.left += o.left
+	s.ejected += o.ejected
 }
 
 // drive drives a hub until p says that it is enough or ctx ends. It returns what was
@@ -55,6 +56,7 @@ func drive(ctx context.Context, p plan) (total sums, stats broadcast.Stats, err 
 	var (
 		delivered atomic.Uint64
 		published atomic.Uint64
+		gaveUp    atomic.Uint64 // publishes whose context ended while they waited for room
 		mu        sync.Mutex
 		broken    []error
 		unread    []*consumer // that left something behind: what was in flight may not be counted yet
@@ -69,8 +71,9 @@ func drive(ctx context.Context, p plan) (total sums, stats broadcast.Stats, err 
 	}
 	for i := range p.publishers {
 		running.Go(func() {
-			n, err := publish(ctx, hub, uint32(i), p)
+			n, gave, err := publish(ctx, hub, uint32(i), p)
 			published.Add(n)
+			gaveUp.Add(gave)
 			if err != nil {
 				fail(err)
 			}
@@ -89,6 +92,9 @@ func drive(ctx context.Context, p plan) (total sums, stats broadcast.Stats, err 
 					unread = append(unread, c)
 				}
 				mu.Unlock()
+				if c.closed {
+					err = errors.Join(err, c.policy())
+				}
 				if err != nil {
 					fail(err)
 				}
@@ -109,9 +115,10 @@ func drive(ctx context.Context, p plan) (total sums, stats broadcast.Stats, err 
 	hub.Close()
 	for _, c := range unread {
 		total.add(c.sums())
+		broken = append(broken, c.policy())
 	}
 	stats = hub.Stats()
-	return total, stats, errors.Join(append(broken, conservation(total, stats, published.Load()))...)
+	return total, stats, errors.Join(append(broken, conservation(total, stats, published.Load()), blocked(stats, gaveUp.Load()))...)
 }
 
 // conservation compares the hub's sums with those of everyone who subscribed.
@@ -125,6 +132,8 @@ func conservation(total sums, stats broadcast.Stats, published uint64) error {
 		{"Offered", stats.Offered, total.offered},
 		{"Dropped", stats.Dropped, total.dropped},
 		{"Filtered", stats.Filtered, total.filtered},
+		{"Ejected", stats.Ejected, total.ejected},
+		{"DroppedBy.Ejected", stats.DroppedBy.Ejected, total.ejected},
 		{"Subscribers", uint64(stats.Subscribers), 0},
 		{"Offered, by what became of it,", stats.Offered, total.received + total.left + total.dropped + total.filtered},
 	} {
@@ -135,9 +144,18 @@ func conservation(total sums, stats broadcast.Stats, published uint64) error {
 	return errors.Join(all...)
 }
 
+// blocked is whether those that gave up, and no more than all that were published,
+// count as blocked.
+func blocked(stats broadcast.Stats, gaveUp uint64) error {
+	if stats.Blocked < gaveUp || stats.Blocked > stats.Published {
+		return fmt.Errorf("law 2: Blocked = %d, want at least the %d that gave up, at most the %d published", stats.Blocked, gaveUp, stats.Published)
+	}
+	return nil
+}
+
 // publish publishes until ctx ends, by one, in batches and with contexts that end
-// soon. It returns how many were published.
-func publish(ctx context.Context, hub *broadcast.Hub[event], id uint32, p plan) (n uint64, err error) {
+// soon. It returns how many were published, and how many of these it gave up in the end.
+func publish(ctx context.Context, hub *broadcast.Hub[event], id uint32, p plan) (n, gaveUp uint64, err error) {
 	rng := rand.New(rand.NewPCG(p.seed, 1<<32|uint64(id)))
 	var batch [8]event
 	for ctx.Err() == nil {
@@ -149,28 +167,37 @@ func publish(ctx context.Context, hub *broadcast.Hub[event], id uint32, p plan) 
 			}
 			done, err := hub.PublishBatch(ctx, batch[:k])
 			n += uint64(done)
+			if errors.Is(err, broadcast.ErrPartial) {
+				gaveUp++
+			}
 			if err != nil && ctx.Err() == nil {
-				return n, fmt.Errorf("law 4: PublishBatch: %w", err)
+				return n, gaveUp, fmt.Errorf("law 4: PublishBatch: %w", err)
 			}
 		case 1:
 			short, cancel := context.WithTimeout(ctx, time.Duration(rng.IntN(50))*time.Microsecond)
 			err := hub.Publish(short, event{id, n + 1})
 			cancel()
+			if errors.Is(err, broadcast.ErrPartial) {
+				gaveUp++
+			}
 			if err == nil || errors.Is(err, broadcast.ErrPartial) {
 				n++
 			}
 		default:
 			err := hub.Publish(ctx, event{id, n + 1})
+			if errors.Is(err, broadcast.ErrPartial) {
+				gaveUp++
+			}
 			if err == nil || errors.Is(err, broadcast.ErrPartial) {
 				n++
 			}
 			if err != nil && ctx.Err() == nil {
-				return n, fmt.Errorf("law 4: Publish: %w", err)
+				return n, gaveUp, fmt.Errorf("law 4: Publish: %w", err)
 			}
 		}
 		rest(rng, p.pause)
 	}
-	return n, nil
+	return n, gaveUp, nil
 }
 
 // rest lets some time pass now and then, so that buffers fill and drain.

@@ -17,6 +17,8 @@ type consumer struct {
 	rng    *rand.Rand
 	plan   plan
 	block  bool
+	eject  bool
+	asked  *asked             // what its policy was told; nil: it is not of its own
 	odd    bool               // it keeps events with odd numbers only
 	cancel context.CancelFunc // of its context; nil: it has none
 	closed bool               // it has seen the channel closed
@@ -29,13 +31,15 @@ func newConsumer(hub *broadcast.Hub[event], rng *rand.Rand, p plan) *consumer {
 	policies := []broadcast.Policy{
 		broadcast.Block, broadcast.DropNewest, broadcast.DropOldest, broadcast.Eject,
 		broadcast.BlockFor(20*time.Microsecond, broadcast.DropOldest),
-		broadcast.PolicyFunc(func(o broadcast.Overflow) broadcast.Action {
-			return broadcast.Action(o.Dropped % 3) // Block, DropNewest, DropOldest
-		}),
+		broadcast.PolicyFunc(func(o broadcast.Overflow) broadcast.Action { return c.asked.overflow(o) }),
 	}
 	kind := rng.IntN(len(policies))
-	c.block = kind == 0
-	opts := []broadcast.SubscribeOption{broadcast.WithPolicy(policies[kind]), broadcast.WithBuffer(1 << rng.IntN(8))}
+	c.block, c.eject = kind == 0, kind == 3
+	buffer := 1 << rng.IntN(8)
+	if kind == 5 {
+		c.asked = &asked{buffer: buffer}
+	}
+	opts := []broadcast.SubscribeOption{broadcast.WithPolicy(policies[kind]), broadcast.WithBuffer(buffer)}
 	if rng.IntN(4) == 0 {
 		c.odd = true
 		opts = append(opts, broadcast.WithFilter(func(e event) bool { return e.number%2 == 1 }))
@@ -47,6 +51,25 @@ func newConsumer(hub *broadcast.Hub[event], rng *rand.Rand, p plan) *consumer {
 	}
 	c.Subscription = hub.Subscribe(opts...)
 	return c
+}
+
+// asked is what a policy was told. The hub asks it from one goroutine at a time, each of
+// which has seen what the one before wrote, so it needs no lock.
+type asked struct {
+	buffer int
+	last   broadcast.Overflow
+	err    error
+}
+
+// overflow checks what it is told, and answers Block, DropNewest and DropOldest in turns.
+func (a *asked) overflow(o broadcast.Overflow) broadcast.Action {
+	known := a.last.Cap > 0
+	if o.Cap != a.buffer || known && (o.ID != a.last.ID || o.Dropped < a.last.Dropped || o.Consecutive > a.last.Consecutive+1) ||
+		!known && (o.Consecutive > 0 || o.Dropped > 0) {
+		a.err = fmt.Errorf("law 6: a policy was told %+v after %+v", o, a.last)
+	}
+	a.last = o
+	return broadcast.Action(o.Dropped % 3)
 }
 
 // consume takes some events, ends in one way or the other, and takes what is left
@@ -121,8 +144,26 @@ func (c *consumer) ended() error {
 	return nil
 }
 
+// policy checks what became of c under its policy, once the hub has ended.
+func (c *consumer) policy() error {
+	st, ejected := c.Stats(), errors.Is(c.Err(), broadcast.ErrEjected)
+	switch {
+	case ejected && !c.eject:
+		return fmt.Errorf("law 2: subscription %d was ejected, and that is not its policy", st.ID)
+	case c.eject && st.Dropped > 1, c.eject && !ejected && st.Dropped > 0 && !c.odd:
+		return fmt.Errorf("law 2: subscription %d lost %d under Eject, and Err = %w", st.ID, st.Dropped, c.Err())
+	case c.asked != nil:
+		return c.asked.err
+	}
+	return nil
+}
+
 // sums is what the hub says of a consumer that has ended, and what it has counted.
 func (c *consumer) sums() sums {
 	s := c.Stats()
-	return sums{1, s.Offered, c.got, s.Dropped, s.Filtered, uint64(s.Len)}
+	ejected := uint64(0)
+	if errors.Is(c.Err(), broadcast.ErrEjected) {
+		ejected = 1
+	}
+	return sums{1, s.Offered, c.got, s.Dropped, s.Filtered, uint64(s.Len), ejected}
 }

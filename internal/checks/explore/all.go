@@ -22,8 +22,11 @@ type Report struct {
 // String is a line of the table, and more if there is a failure.
 func (r Report) String() string {
 	how := "cut"
-	if r.Complete {
+	switch {
+	case r.Complete:
 		how = "complete"
+	case r.Random:
+		how = "random"
 	}
 	switch {
 	case r.Err != nil:
@@ -76,19 +79,27 @@ func (e *Explorer) All(ctx context.Context, scenarios []string, o sched.Options,
 
 // Summary writes the sums, and returns an error if anything failed.
 func Summary(w io.Writer, reports []Report) error {
-	var schedules, steps, failed, cut int
+	var schedules, steps, complete, random, cut, failed int
 	for _, r := range reports {
 		schedules += r.Schedules
 		steps += r.Steps
 		switch {
 		case r.Err != nil || r.Failure != nil:
 			failed++
-		case !r.Complete:
+		case r.Complete:
+			complete++
+		case r.Random:
+			random++
+		default:
 			cut++
 		}
 	}
-	fmt.Fprintf(w, "%d scenarios, %d schedules, %d steps; %d complete, %d cut, %d failed\n",
-		len(reports), schedules, steps, len(reports)-cut-failed, cut, failed)
+	fmt.Fprintf(w, "%d scenarios, %d schedules, %d steps; ", len(reports), schedules, steps)
+	if random > 0 {
+		fmt.Fprintf(w, "%d random, %d failed\n", random, failed)
+	} else {
+		fmt.Fprintf(w, "%d complete, %d cut, %d failed\n", complete, cut, failed)
+	}
 	if failed > 0 {
 		return fmt.Errorf("%d of %d scenarios failed", failed, len(reports))
 	}

@@ -7,11 +7,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gobroadcast/broadcast/internal/checks/instrument"
 	"github.com/gobroadcast/broadcast/internal/checks/sched"
@@ -24,6 +26,8 @@ const (
 
 // Explorer runs schedules of the scenarios.
 type Explorer struct {
+	Progress io.Writer // where long scenarios tell how far they are; nil: nowhere
+
 	dir string // it is ours
 	bin string
 }
@@ -50,6 +54,7 @@ func New(ctx context.Context, replace map[string]string) (*Explorer, error) {
 		// They only add up what they are told, for Prometheus.
 		Leave: []string{"metrics.go", "meters.go"},
 		Consts: map[string]string{
+			"maxSelect":      "2", // so that a publisher that waits for three needs a helper
 			"maxYields":      "1", // a publisher that yields more often before it parks takes the same ways
 			"chunkLen":       "2", // so that few events reach the edges of chunks
 			"lotShards":      "2",
@@ -64,6 +69,10 @@ func New(ctx context.Context, replace map[string]string) (*Explorer, error) {
 	if err == nil {
 		cmd := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlay, "-o", e.bin, "./scenarios")
 		cmd.Dir = here
+		// Stopped, it leaves its folders behind, here where they are removed.
+		cmd.Env = append(os.Environ(), "GOTMPDIR="+dir)
+		cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+		cmd.WaitDelay = 10 * time.Second
 		var out []byte
 		if out, err = cmd.CombinedOutput(); err != nil {
 			err = fmt.Errorf("go test -c: %w\n%s", err, out)
@@ -80,7 +89,7 @@ func New(ctx context.Context, replace map[string]string) (*Explorer, error) {
 func (e *Explorer) Close() { os.RemoveAll(e.dir) }
 
 // Run runs schedules of one scenario. A failure of the library is in the result;
-// an error is one of the explorer. Progress goes to the standard error.
+// an error is one of the explorer.
 func (e *Explorer) Run(ctx context.Context, scenario string, o sched.Options) (sched.Result, error) {
 	var res sched.Result
 	file, err := os.CreateTemp(e.dir, "result-")
@@ -92,11 +101,14 @@ func (e *Explorer) Run(ctx context.Context, scenario string, o sched.Options) (s
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, e.bin, "-test.run=^TestSchedules$", "-test.timeout=0",
 		"-result="+file.Name(), "-scenario="+scenario,
-		"-bound="+strconv.Itoa(o.Bound), "-random="+strconv.Itoa(o.Random), "-depth="+strconv.Itoa(max(o.Depth, 3)),
+		"-bound="+strconv.Itoa(o.Bound), "-random="+strconv.Itoa(o.Random), "-depth="+strconv.Itoa(o.Depth),
 		"-seed="+strconv.FormatUint(o.Seed, 10), "-schedule="+o.Schedule,
 		"-most="+strconv.Itoa(o.Most), "-budget="+o.Budget.String())
 	cmd.Stdout = &out
 	cmd.Stderr = &out
+	if e.Progress != nil {
+		cmd.Stderr = io.MultiWriter(&out, e.Progress)
+	}
 	failed := cmd.Run()
 	text, err := os.ReadFile(file.Name())
 	if err != nil {
@@ -105,7 +117,10 @@ func (e *Explorer) Run(ctx context.Context, scenario string, o sched.Options) (s
 	if err := json.Unmarshal(text, &res); err != nil {
 		return res, fmt.Errorf("scenario %s ended without a result: %w\n%s", scenario, failed, tail(out.String()))
 	}
-	if res.Failure == nil && failed != nil {
+	switch {
+	case res.Lost != "":
+		return res, fmt.Errorf("scenario %s: %s", scenario, res.Lost)
+	case res.Failure == nil && failed != nil:
 		return res, fmt.Errorf("scenario %s: %w\n%s", scenario, failed, tail(out.String()))
 	}
 	return res, nil

@@ -89,7 +89,7 @@ var seededBugs = []seeded{
 	},
 	{
 		"a check without the lock", "turn.go", "w := &waiting{", "t.mu.Unlock()\n\tt.mu.Lock()\n\tw := &waiting{",
-		"turn-close", 2, "",
+		"turn-close", 2, "deadlock",
 	},
 	{
 		"a number taken before the turn", "publish.go", "\th.turn.mu.Lock()\n\tif h.turn.busy || h.closed != nil {\n\t\tif err := h.enter(ctx); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n",
@@ -126,26 +126,19 @@ func TestFinds(t *testing.T) {
 	}
 }
 
-// A program that does not compile, and one that uses what the instrumenter does
-// not know, are errors of the explorer: nothing was explored.
+// A program that does not compile is an error of the explorer: nothing was explored.
+// What its instrumenter does not know is in the tests of that.
 func TestNew_Refuses(t *testing.T) {
-	for name, text := range map[string]string{
-		"does not compile": "package broadcast\n\nvar x int = \"\"\n",
-		"sync.Cond":        "package broadcast\n\nimport \"sync\"\n\nfunc f(c *sync.Cond) { c.Wait() }\n",
-		"range":            "package broadcast\n\nfunc f(c chan int) {\n\tfor range c {\n\t}\n}\n",
-		"time.AfterFunc":   "package broadcast\n\nimport \"time\"\n\nfunc f() { time.AfterFunc(0, f) }\n",
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := explore.New(t.Context(), map[string]string{"errors.go": original(t, "errors.go") + text[len("package broadcast\n"):]})
-			require.Error(t, err)
-		})
-	}
+	text, err := os.ReadFile("../../../errors.go")
+	require.NoError(t, err)
+	_, err = explore.New(t.Context(), map[string]string{"errors.go": string(text) + "\nvar x int = \"\"\n"})
+	require.ErrorContains(t, err, "do not compile")
 }
 
-func original(t *testing.T, name string) string {
-	text, err := os.ReadFile(filepath.Join("../../..", name))
-	require.NoError(t, err)
-	return string(text)
+// A schedule that does not fit is an error, and no failure of the library.
+func TestRun_Lost(t *testing.T) {
+	_, err := explorer(t, nil).Run(t.Context(), "batch", sched.Options{Schedule: "99"})
+	require.ErrorContains(t, err, "does not fit")
 }
 
 // The command that a report names is there and replays a schedule.

@@ -1,7 +1,9 @@
 // Package instrument rewrites the sources of a package so that every operation
 // by which goroutines meet reports to the package sched: atomics, mutexes, wait
-// groups, channels, select, contexts and go statements. What it does not know it
-// refuses, so a new kind of operation cannot go unseen.
+// groups, channels, select, contexts and go statements. What it does not know of these
+// it refuses, also as a value that is called elsewhere, so a new kind of operation does
+// not go unseen. It sees neither what other packages do nor what is called through
+// an interface: a mutex that is kept as an interface of the package's own.
 //
 // The sources stay as they are: the result is an overlay for go build.
 package instrument
@@ -43,7 +45,7 @@ type Package struct {
 // Overlay writes the instrumented sources into dir and returns the path of the
 // overlay to build with.
 func (p Package) Overlay(dir string) (string, error) {
-	list, err := p.list()
+	list, err := p.list(dir)
 	if err != nil {
 		return "", err
 	}
@@ -123,10 +125,11 @@ type listed struct {
 	exports         map[string]string
 }
 
-func (p Package) list() (*listed, error) {
+func (p Package) list(scratch string) (*listed, error) {
 	var out, problems bytes.Buffer
 	cmd := exec.Command("go", "list", "-export", "-deps", "-json=Dir,ImportPath,GoFiles,Export", ".")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.Dir, &out, &problems
+	cmd.Env = append(os.Environ(), "GOTMPDIR="+scratch)
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("go list in %s: %w\n%s", p.Dir, err, problems.String())
 	}

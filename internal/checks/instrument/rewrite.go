@@ -5,7 +5,6 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
-	"strconv"
 
 	"golang.org/x/tools/go/ast/astutil"
 )
@@ -18,12 +17,13 @@ type rewriter struct {
 	// plan says what is to become of a node. It is made before anything changes,
 	// because what has changed has no types.
 	plan     map[ast.Node]func(c *astutil.Cursor)
+	called   map[ast.Node]bool // what stands before the parentheses of a call
 	used     bool
 	problems []string
 }
 
 func (w *rewriter) rewrite(f *ast.File) error {
-	w.plan = map[ast.Node]func(c *astutil.Cursor){}
+	w.plan, w.called = map[ast.Node]func(c *astutil.Cursor){}, map[ast.Node]bool{}
 	ast.Inspect(f, w.look)
 	if len(w.problems) > 0 {
 		return fmt.Errorf("%s: %s", w.fset.Position(f.Pos()).Filename, w.problems[0])
@@ -76,13 +76,66 @@ func (w *rewriter) look(n ast.Node) bool {
 	case *ast.GoStmt:
 		w.lookGo(n)
 	case *ast.RangeStmt:
-		if _, ok := w.under(n.X).(*types.Chan); ok {
+		if mayBeChan(w.info.TypeOf(n.X)) {
 			w.refuse(n, "range over a channel")
 		}
 	case *ast.CallExpr:
+		w.called[callee(n)] = true // before its parts are looked at
 		w.lookCall(n)
+	case *ast.SelectorExpr:
+		w.lookValue(n)
 	}
 	return true
+}
+
+// callee is the function that a call names, without parentheses and type arguments.
+func callee(n *ast.CallExpr) ast.Expr {
+	switch fun := ast.Unparen(n.Fun).(type) {
+	case *ast.IndexExpr:
+		return ast.Unparen(fun.X)
+	case *ast.IndexListExpr:
+		return ast.Unparen(fun.X)
+	default:
+		return fun
+	}
+}
+
+// lookValue refuses a function or method that is kept as a value: it might be called
+// where nobody sees what it is.
+func (w *rewriter) lookValue(n *ast.SelectorExpr) {
+	f, ok := w.info.Uses[n.Sel].(*types.Func)
+	if !ok || f.Pkg() == nil || w.called[n] {
+		return
+	}
+	switch f.Pkg().Path() {
+	case "sync", "sync/atomic", "time", "context", "reflect", "runtime", "iter":
+		w.refuse(n, types.ExprString(n)+" as a value")
+	}
+}
+
+// mayBeChan tells whether a value of type t can be a channel. That of a type parameter
+// can if one of the types of its constraint is.
+func mayBeChan(t types.Type) bool {
+	if t == nil {
+		return false
+	}
+	switch u := t.Underlying().(type) {
+	case *types.Chan:
+		return true
+	case *types.Interface:
+		for embedded := range u.EmbeddedTypes() {
+			if mayBeChan(embedded) {
+				return true
+			}
+		}
+	case *types.Union:
+		for term := range u.Terms() {
+			if mayBeChan(term.Type()) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (w *rewriter) planned(n ast.Node) bool {
@@ -130,24 +183,21 @@ func (w *rewriter) lookGo(n *ast.GoStmt) {
 }
 
 func (w *rewriter) lookCall(n *ast.CallExpr) {
-	switch fun := ast.Unparen(n.Fun).(type) {
+	switch fun := callee(n).(type) {
 	case *ast.Ident:
 		w.lookBuiltin(n, fun)
 	case *ast.SelectorExpr:
-		if sel := w.info.Selections[fun]; sel != nil {
-			if sel.Kind() == types.MethodVal {
-				w.lookMethod(n, fun, sel)
-			}
+		f, ok := w.info.Uses[fun.Sel].(*types.Func)
+		if !ok || f.Pkg() == nil {
 			return
 		}
-		if f, ok := w.info.Uses[fun.Sel].(*types.Func); ok && f.Pkg() != nil {
+		switch sel := w.info.Selections[fun]; {
+		case sel == nil:
 			w.lookFunc(n, f)
-		}
-	case *ast.IndexExpr: // an instantiation
-		if s, ok := fun.X.(*ast.SelectorExpr); ok {
-			if f, ok := w.info.Uses[s.Sel].(*types.Func); ok && f.Pkg() != nil {
-				w.lookFunc(n, f)
-			}
+		case sel.Kind() == types.MethodVal:
+			w.lookMethod(n, fun, sel)
+		default: // a method expression
+			w.called[fun] = false
 		}
 	}
 }
@@ -161,7 +211,7 @@ func (w *rewriter) lookBuiltin(n *ast.CallExpr, fun *ast.Ident) {
 		label := w.label(n, "close "+types.ExprString(n.Args[0]))
 		w.plan[n] = func(c *astutil.Cursor) { c.Replace(w.call("Close", n.Args[0], label)) }
 	case "len":
-		if _, ok := w.under(n.Args[0]).(*types.Chan); ok {
+		if mayBeChan(w.info.TypeOf(n.Args[0])) {
 			label := w.label(n, "len "+types.ExprString(n.Args[0]))
 			w.plan[n] = func(*astutil.Cursor) { n.Args[0] = w.call("Point", n.Args[0], label) }
 		}
@@ -183,11 +233,12 @@ func (w *rewriter) lookFunc(n *ast.CallExpr, f *types.Func) {
 		w.plan[n] = func(*astutil.Cursor) { n.Args[0] = w.call("Point", n.Args[0], label) }
 	case "math/rand/v2.Uint32N":
 		w.plan[n] = func(c *astutil.Cursor) { c.Replace(w.call("Uint32N", n.Fun, n.Args[0])) }
-	case "time.AfterFunc", "time.Tick", "time.Sleep",
-		"context.WithCancel", "context.WithCancelCause", "context.WithTimeout", "context.WithDeadline":
+	case "context.Background", "context.TODO", "context.WithValue", "context.WithoutCancel":
+	case "time.AfterFunc", "time.Tick", "time.Sleep":
 		w.refuse(n, name)
 	default:
-		if p := f.Pkg().Path(); p == "sync" || p == "sync/atomic" {
+		switch f.Pkg().Path() {
+		case "sync", "sync/atomic", "context", "iter":
 			w.refuse(n, name)
 		}
 	}
@@ -213,6 +264,11 @@ func (w *rewriter) lookMethod(n *ast.CallExpr, fun *ast.SelectorExpr, sel *types
 		w.plan[n] = func(*astutil.Cursor) { fun.X = w.call("Point", fun.X, label) }
 	case path == "sync/atomic":
 		w.lookAtomic(n, fun, label)
+	case path == "reflect" && recv == "Value":
+		switch f.Name() {
+		case "Send", "Recv", "TrySend", "TryRecv", "Close", "Seq", "Seq2", "Call", "CallSlice", "Method", "MethodByName":
+			w.refuse(n, "reflect.Value."+f.Name())
+		}
 	case path != "sync":
 	case recv == "Mutex" && f.Name() == "Lock":
 		addr := w.address(fun.X)
@@ -268,104 +324,4 @@ func receiver(f *types.Func) string {
 		return named.Obj().Name()
 	}
 	return ""
-}
-
-// lookSelect plans what is to become of a select. One with a default and a single
-// case beside it keeps its form, because what it does is certain. The others
-// become a call that tries the cases, and a switch over its result.
-func (w *rewriter) lookSelect(n *ast.SelectStmt) {
-	cases, hasDefault := 0, false
-	for _, s := range n.Body.List {
-		clause := s.(*ast.CommClause)
-		if clause.Comm == nil {
-			hasDefault = true
-			continue
-		}
-		cases++
-		w.keepComm(clause.Comm)
-	}
-	label := w.label(n, "select")
-	if hasDefault && cases == 1 {
-		w.plan[n] = func(c *astutil.Cursor) { c.Replace(w.single(n, label)) }
-		return
-	}
-	w.plan[n] = func(c *astutil.Cursor) { c.Replace(w.several(n, label, hasDefault)) }
-}
-
-// keepComm keeps the operation of a case from being rewritten by itself.
-func (w *rewriter) keepComm(comm ast.Stmt) {
-	switch s := comm.(type) {
-	case *ast.SendStmt:
-		w.keep(s)
-	case *ast.ExprStmt:
-		w.keep(ast.Unparen(s.X))
-	case *ast.AssignStmt:
-		w.keep(s)
-		w.keep(ast.Unparen(s.Rhs[0]))
-	}
-}
-
-func (w *rewriter) single(n *ast.SelectStmt, label ast.Expr) ast.Stmt {
-	for _, s := range n.Body.List {
-		clause := s.(*ast.CommClause)
-		if clause.Comm != nil {
-			clause.Body = append([]ast.Stmt{&ast.ExprStmt{X: w.call("Stir")}}, clause.Body...)
-		}
-	}
-	return &ast.BlockStmt{List: []ast.Stmt{&ast.ExprStmt{X: w.call("Touch", label)}, n}}
-}
-
-func (w *rewriter) several(n *ast.SelectStmt, label ast.Expr, hasDefault bool) ast.Stmt {
-	block := &ast.BlockStmt{}
-	body := &ast.BlockStmt{}
-	args := []ast.Expr{label}
-	var fallback []ast.Stmt
-	for _, s := range n.Body.List {
-		clause := s.(*ast.CommClause)
-		if clause.Comm == nil {
-			fallback = clause.Body
-			continue
-		}
-		i := len(args) - 1
-		name := ast.NewIdent("case" + strconv.Itoa(i))
-		made, first := w.operation(clause.Comm, name)
-		block.List = append(block.List, &ast.AssignStmt{Lhs: []ast.Expr{name}, Tok: token.DEFINE, Rhs: []ast.Expr{made}})
-		args = append(args, name)
-		stmts := clause.Body
-		if first != nil {
-			stmts = append([]ast.Stmt{first}, stmts...)
-		}
-		body.List = append(body.List, &ast.CaseClause{
-			List: []ast.Expr{&ast.BasicLit{Kind: token.INT, Value: strconv.Itoa(i)}},
-			Body: stmts,
-		})
-	}
-	fn := "TrySelect"
-	if !hasDefault {
-		fn = "Select"
-		// Never reached; a switch ends a function only with it.
-		fallback = []ast.Stmt{&ast.ExprStmt{X: &ast.CallExpr{Fun: ast.NewIdent("panic"), Args: []ast.Expr{&ast.BasicLit{Kind: token.STRING, Value: `"no case"`}}}}}
-	}
-	body.List = append(body.List, &ast.CaseClause{Body: fallback})
-	block.List = append(block.List, &ast.SwitchStmt{Tag: w.call(fn, args...), Body: body})
-	return block
-}
-
-// operation makes the case of a communication, and the statement that takes what
-// it has received.
-func (w *rewriter) operation(comm ast.Stmt, name *ast.Ident) (made ast.Expr, first ast.Stmt) {
-	switch s := comm.(type) {
-	case *ast.SendStmt:
-		return w.call("SendCase", s.Chan, s.Value), nil
-	case *ast.ExprStmt:
-		return w.call("RecvCase", ast.Unparen(s.X).(*ast.UnaryExpr).X), nil
-	case *ast.AssignStmt:
-		lhs := s.Lhs
-		if len(lhs) == 1 {
-			lhs = []ast.Expr{lhs[0], ast.NewIdent("_")}
-		}
-		got := &ast.CallExpr{Fun: &ast.SelectorExpr{X: ast.NewIdent(name.Name), Sel: ast.NewIdent("Got")}}
-		return w.call("RecvCase", ast.Unparen(s.Rhs[0]).(*ast.UnaryExpr).X), &ast.AssignStmt{Lhs: lhs, Tok: s.Tok, Rhs: []ast.Expr{got}}
-	}
-	panic("unknown communication")
 }

@@ -38,7 +38,7 @@ func TestLinearizable(t *testing.T) {
 	for i := range uint64(*histories) {
 		h := record(first+i, *length)
 		if err := h.check(); err != nil {
-			t.Fatalf("%v\nthe same program, though not the same schedule: go test ./model -run TestLinearizable -histories 1 -length %d -seed %d\n%s",
+			t.Fatalf("%v\nthe same program, though not the same schedule: go test ./internal/checks/model -run TestLinearizable -histories 1 -length %d -seed %d\n%s",
 				err, *length, first+i, h.listing())
 		}
 		total += len(h.ops)
@@ -280,8 +280,8 @@ func (h *history) check() error {
 }
 
 // checkLens is whether every Len lies between how many were live all the time
-// and how many may have been live at some time during the call. It is not a
-// moment's number: Len adds up shards one by one, while others come and go.
+// and how many may have been live at some time during the call. That is less than
+// linearizability: it does not compare one Len with another.
 func (h *history) checkLens() error {
 	type life struct{ from, fromRet, to, toRet int64 }
 	lives := map[int]life{0: {}} // 0: the reference

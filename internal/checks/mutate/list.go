@@ -26,7 +26,12 @@ func one(file, old, text string) []edit { return []edit{{file, old, text}} }
 // once is enough unless the consumer is at it, and then there is room); a turn that
 // is given back between taking a subscription out and closing its channel (nobody
 // finds it any more); a publisher that keeps the turn of a closed hub; a publisher on
-// its way to the turn that a close does not dismiss (it sees the close by itself).
+// its way to the turn that a close does not dismiss (it sees the close by itself);
+// DropOldest that makes room though the consumer has just done so, and a publisher that
+// sends to who has left and has room (both may happen in the library, between a look and
+// the send); a publisher that gives up without a last look for room (the context has
+// ended by then); an eject that counts its loss when it has left (under the same mutex);
+// Handle that is over before its stream is closed.
 var mutants = slices.Concat(hubMutants, ringMutants, coalesceMutants)
 
 // hubMutants are bugs in what channel subscriptions are made of, and in what is around them.
@@ -69,7 +74,7 @@ var hubMutants = []mutant{
 	{"t3", "4", "a publisher that was called does not call the next when its context has ended", one("turn.go", "case ended:\n\t\t\tt.callLocked()\n\t\t\treturn false", "case ended:\n\t\t\treturn false"), "turn-called", "Turn", false},
 	{"t4", "4", "whoever gives the turn back calls nobody", one("turn.go", "t.busy = false\n\tt.callLocked()", "t.busy = false"), "turn-three", "Turn", false},
 	{"t5", "5", "a close leaves the last publisher waiting until the one before it returns", one("turn.go", "for t.wait.Len() > 0 {\n\t\tw := t.wait.Remove(t.wait.Front()).(*waiting)\n\t\tw.dismissed", "for t.wait.Len() > 1 {\n\t\tw := t.wait.Remove(t.wait.Front()).(*waiting)\n\t\tw.dismissed"), "turn-filter", "Turn|Law4", false},
-	{"t6", "4", "a publisher whose context has ended stays in the queue", one("turn.go", "t.wait.Remove(place)\n\t\t\treturn false", "_ = place\n\t\t\treturn false"), "turn-cancel", "Turn", false},
+	{"t6", "4", "a publisher whose context has ended stays in the queue", one("turn.go", "t.wait.Remove(place)\n\t\t\treturn false", "_ = place\n\t\t\treturn false"), "turn-handed", "Turn", false},
 	{"t7", "4", "a publish that finds others waiting does not call them", one("publish.go", "if len(h.aloft)+len(h.stops) > 0 || h.turn.contended() {", "if len(h.aloft)+len(h.stops) > 0 {"), "turn-three", "Turn", false},
 	{"t8", "5", "a publisher that had to wait does not look again whether the hub is open", one("publish.go", "case mine && h.closed == nil:\n\t\treturn nil\n\tcase mine:\n\t\th.turn.passLocked()\n\t}", "case mine:\n\t\treturn nil\n\t}"), "turn-handed-close", "Turn|Law5", false},
 	{"t9", "5", "who comes to wait when all were dismissed waits", one("turn.go", "case t.closed:\n\t\treturn false\n\tcase !t.busy:", "case !t.busy:"), "turn-filter", "Turn", false},
@@ -94,8 +99,8 @@ var hubMutants = []mutant{
 
 	{"s1", "2", "who joins does not take its number off the sum", one("member.go", "s.base -= s.joinSide(m, b.joined)", "s.joinSide(m, b.joined)"), "subscribe-publish", "Law2", false},
 	{"s2", "2", "Stats looks at the number before the shard stands still", one("member.go", "s.mu.Lock()\n\t\toffered += s.base + s.plain()*c.seq.Load()", "seq := c.seq.Load()\n\t\ts.mu.Lock()\n\t\toffered += s.base + s.plain()*seq"), "stats-join", "Law2|Stats", false},
-	{"s3", "1", "who takes the place of a leaver does not know it", one("close.go", "last.sub.at = s.at\n", ""), "", "Law5|Law2", false},
-	{"s4", "2", "who takes the place of a leaver in the registry does not know it", one("member.go", "last.base().place = b.place\n", ""), "", "Law2|Law5", false},
+	{"s3", "1", "who takes the place of a leaver does not know it", one("close.go", "last.sub.at = s.at\n", ""), "leave-order", "Law5|Law2", false},
+	{"s4", "2", "who takes the place of a leaver in the registry does not know it", one("member.go", "last.base().place = b.place\n", ""), "leave-order", "Law2|Law5", false},
 	{"s5", "2", "a close of the hub does not fold the counts in", one("close.go", "h.registry.leaveAll(left)", ""), "hub-close-twice", "Law2|Law5", false},
 	{"s6", "2", "losses are looked at after what was offered", []edit{
 		{"member.go", "func (c *counters) stats(r *registry) Stats {\n", "func (c *counters) stats(r *registry) Stats {\n\toffered := r.offered(c)\n"},
@@ -115,10 +120,36 @@ var hubMutants = []mutant{
 	{"c3", "5", "a batch does not look whether the hub has closed", one("publish.go", "if err == nil {\n\t\t\terr = h.closed\n\t\t}\n", ""), "batch-close", "Batch", false},
 	{"c4", "4", "a batch does not look at its context between events", one("publish.go", "if ctx.Err() != nil {\n\t\treturn causeOf(ctx)\n\t}\n\treturn nil\n}\n\n// pass", "return nil\n}\n\n// pass"), "", "Batch", false},
 	{"c5", "4", "a batch does not count the event that was cut off", one("publish.go", "return i + 1, err", "return i, err"), "batch-cancel", "Batch", false},
-	{"c6", "3", "the pass goes forwards", one("publish.go", "the ejected was.\n\tfor i := len(h.subs) - 1; i >= 0; i-- {", "the ejected was.\n\tfor i := 0; i < len(h.subs); i++ {"), "", "Law3|Eject", false},
+	{"c6", "3", "the pass goes forwards", one("publish.go", "the ejected was.\n\tfor i := len(h.subs) - 1; i >= 0; i-- {", "the ejected was.\n\tfor i := 0; i < len(h.subs); i++ {"), "interest-eject", "Law3|Eject", false},
 	{"c7", "5", "who joins does not look whether its context has ended meanwhile", one("hub.go", "case h.closed != nil || s.ended.Load():", "case h.closed != nil:"), "subscribe-context", "Context", false},
 	{"c8", "5", "who never joined has no closed channel", one("close.go", "s.finish(err, 0)\n\t\tclose(s.ch)", "s.finish(err, 0)"), "subscribe-context", "Context|Law5", false},
-	{"c9", "5", "a close does not send those away who wait for their turn", one("close.go", "h.turn.dismissLocked()\n\treturn subs", "return subs"), "block-close-hub", "Law5|Turn", false},
+	{"c9", "5", "a close does not send those away who wait for their turn", one("close.go", "h.turn.dismissLocked()\n\treturn subs", "return subs"), "turn-filter", "Law5|Turn", false},
 	{"c10", "5", "Shutdown does not wait for the event in flight", one("close.go", "if !s.inFlight && len(s.ch) == 0 {\n\t\t\treturn true", "if len(s.ch) == 0 {\n\t\t\treturn true"), "", "Shutdown|Law5", false},
 	{"c11", "4", "Handle goes on under load when its context has ended", one("handle.go", "if ctx.Err() != nil {\n\t\treturn event, false, false\n\t}\n\tselect {", "select {"), "", "Handle", false},
+
+	{"f16", "2", "the lists of the flight are given back in the middle of a pass", one("settle.go", "if !h.turn.busy && len(h.aloft) == 0 && cap(h.aloft)", "if !h.turn.busy && cap(h.aloft)"), "", "Law2", false},
+	{"f17", "1", "the helpers of a publisher are not waited for", one("wait.go", "close(stop)\n\t\trunning.Wait()", "close(stop)"), "block-three", "Law3", false},
+	{"f18", "8", "the filter of who has left is asked", one("settle.go", "if s.ended.Load() || s.keep != nil &&", "if s.keep != nil &&"), "", "Law8", false},
+	{"t12", "1", "who was called in vain calls the next though another has the turn", one("turn.go", "if t.busy || t.coming != nil || t.wait.Len() == 0 {", "if t.coming != nil || t.wait.Len() == 0 {"), "turn-two-at-once", "Turn", false},
+	{"c12", "5", "Shutdown gives up though an event is in flight", one("close.go", "over = over && !s.inFlight && s.at == forsaken", "over = over && s.at == forsaken"), "", "Law5|Shutdown", false},
+	{"s9", "2", "Stats of a subscription looks at what was offered last", []edit{
+		{"subscription.go", "\toffered := s.offered(&s.hub.counters)\n\tst := SubscriptionStats{", "\tst := SubscriptionStats{"},
+		{"subscription.go", "\tst.Offered = max(offered, gone)", "\toffered := s.offered(&s.hub.counters)\n\tst.Offered = max(offered, gone)"},
+	}, "stats-received|stats-eject", "Stats|Law2", false},
+	{"s10", "2", "Stats looks at what was published first", []edit{
+		{"member.go", "func (c *counters) stats(r *registry) Stats {\n", "func (c *counters) stats(r *registry) Stats {\n\tpublished := c.seq.Load()\n"},
+		{"member.go", "s.Published = c.seq.Load()", "s.Published = published"},
+	}, "stats", "Stats|Law2", false},
+	{"s11", "2", "Received of a subscription is more than all in the middle of a publish", one("subscription.go", "st.Offered = max(offered, gone)", "st.Offered = offered"), "stats-received", "Stats|Law2", false},
+
+	{"l1", "7", "a loss noted as the logger ends is never logged", one("log.go", "l.running = l.noted || some && !l.closed", "l.running = some && !l.closed"), "log-note", "Log", false},
+	{"l2", "7", "after Close the logger ends though more was noted", one("log.go", "l.running = l.noted || some && !l.closed", "l.running = (l.noted || some) && !l.closed"), "log-close", "Log", false},
+	{"l3", "7", "a publish that is blocked is never logged", one("wait.go", "if h.losses != nil && !h.warned {\n\t\tsooner", "if false {\n\t\tsooner"), "log-blocked", "Log", false},
+	{"u1", "2", "a publish that is timed does not wait for readers", one("publish.go", "if err := h.take(ctx); err != nil {\n\t\treturn err\n\t}\n\tnext := h.seq.Load() + 1\n\tif next > h.gate.limit {", "if err := h.take(ctx); err != nil {\n\t\treturn err\n\t}\n\tnext := h.seq.Load() + 1\n\tif false {"), "timed-gate", "Collector", false},
+	{"u2", "4", "a publish that is timed does not wait for room", one("publish.go", "h.timed = start // else it belongs to the other histogram\n\t}\n\treturn h.land(ctx, event)", "h.timed = start\n\t}\n\th.turn.mu.Unlock()\n\treturn nil"), "timed", "Collector", false},
+	{"b1", "2", "a publish that waits for room does not count as blocked", one("wait.go", "h.blocked.Add(1)\n", ""), "block-cancel", "Stats|Law2", false},
+	{"b2", "2", "a publish that waits for a reader and for room counts twice as blocked", one("wait.go", "if !h.waited {\n\t\th.waited = true\n\t\th.blocked.Add(1)", "h.blocked.Add(1)\n\tif !h.waited {\n\t\th.waited = true"), "gate-mixed", "Stats|Law2", false},
+	{"d1", "6", "DropOldest makes room for two", one("publish.go", "case <-s.ch:\n\t\t\th.lose(s, droppedOldest)", "case <-s.ch:\n\t\t\th.lose(s, droppedOldest)\n\t\t\tif len(s.ch) > 0 {\n\t\t\t\t<-s.ch\n\t\t\t\th.lose(s, droppedOldest)\n\t\t\t}"), "drop-oldest-2", "Law6", false},
+	{"d2", "6", "a policy is told of one loss too many", one("subscription.go", "Dropped:     s.dropped.Load(),", "Dropped:     s.dropped.Load() + 1,"), "policy-closes", "Policy", false},
+	{"d3", "3", "BlockFor waits half its time", one("settle.go", "h.waitStart().Add(p.d)", "h.waitStart().Add(p.d / 2)"), "block-for", "BlockFor", false},
 }

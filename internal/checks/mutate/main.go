@@ -27,6 +27,10 @@ what finds each. Run it from the root of the repository:
     go run ./internal/checks/mutate -changed main~1 those in files that differ from that revision
     go run ./internal/checks/mutate -list           which there are
 
+First each suite runs what a mutant names, then all that it has. Before a suite is asked for the first time it runs without a mutant: it must find nothing
+then. A mutant that is found only because a run takes five times as long as that one, or
+because a schedule has no end, is marked so.
+
 It exits with 1 if one is not found, or does not apply to the sources any more.
 
 `
@@ -48,6 +52,9 @@ func run() error {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	if flag.NArg() > 0 {
+		return fmt.Errorf("unknown argument %q: pass -only to choose, -h for help", flag.Arg(0))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
@@ -67,7 +74,7 @@ func run() error {
 	}
 	use := suites(root)
 	if *which != "" {
-		use = slices.DeleteFunc(use, func(s suite) bool { return s.name != *which })
+		use = slices.DeleteFunc(use, func(s *suite) bool { return s.name != *which })
 		if len(use) == 0 {
 			return fmt.Errorf("there is no suite %q: pass explorer, tests, race or model", *which)
 		}
@@ -101,33 +108,42 @@ func choose(ctx context.Context, root, only, changed string) ([]mutant, error) {
 }
 
 // hunt runs the suites over the mutants and prints the table.
-func hunt(ctx context.Context, root string, chosen []mutant, use []suite) error {
-	fmt.Printf("%-5s %-4s %-9s %10s %6s  %s\n", "", "law", "found by", "schedules", "time", "")
+func hunt(ctx context.Context, root string, chosen []mutant, use []*suite) error {
+	fmt.Printf("%-5s %-4s %-14s %10s %6s  %s\n", "", "law", "found by", "schedules", "time", "")
 	var survived, broken []string
+	endless := 0
 	begin := time.Now()
 	for _, m := range chosen {
 		start := time.Now()
 		found, err := find(ctx, root, m, use)
+		var invalid controlError
 		took := time.Since(start).Seconds()
 		switch {
 		case ctx.Err() != nil:
 			return errors.New("stopped")
+		case errors.As(err, &invalid):
+			return err
 		case err != nil:
 			broken = append(broken, m.ID)
 			fmt.Printf("%-5s %-4s ERROR %v\n", m.ID, m.Law, err)
 		case found.By == "":
 			survived = append(survived, m.ID)
-			fmt.Printf("%-5s %-4s %-9s %10s %5.1fs  %s\n", m.ID, m.Law, "NOBODY", "-", took, m.What)
+			fmt.Printf("%-5s %-4s %-14s %10s %5.1fs  %s\n", m.ID, m.Law, "NOBODY", "-", took, m.What)
 		default:
 			schedules := "-"
 			if found.Schedules > 0 {
 				schedules = fmt.Sprint(found.Schedules)
 			}
-			fmt.Printf("%-5s %-4s %-9s %10s %5.1fs  %s: %s\n", m.ID, m.Law, found.By, schedules, took, m.What, shortened(found.Detail))
+			by := found.By
+			if found.How != "" {
+				by += ", " + found.How
+				endless++
+			}
+			fmt.Printf("%-5s %-4s %-14s %10s %5.1fs  %s: %s\n", m.ID, m.Law, by, schedules, took, m.What, shortened(found.Detail))
 		}
 	}
-	fmt.Printf("%d mutants, %d found, %d survived, %d in error; %.0f s\n",
-		len(chosen), len(chosen)-len(survived)-len(broken), len(survived), len(broken), time.Since(begin).Seconds())
+	fmt.Printf("%d mutants, %d found, %d of them because something did not end, %d survived, %d in error; %.0f s\n",
+		len(chosen), len(chosen)-len(survived)-len(broken), endless, len(survived), len(broken), time.Since(begin).Seconds())
 	if len(survived)+len(broken) > 0 {
 		return fmt.Errorf("not found: %v; in error: %v", survived, broken)
 	}
@@ -142,19 +158,35 @@ func shortened(s string) string {
 	return s
 }
 
-// find runs the suites until one finds m.
-func find(ctx context.Context, root string, m mutant, use []suite) (kill, error) {
+// find runs the suites until one finds m: first what m names of each, then all of each.
+func find(ctx context.Context, root string, m mutant, use []*suite) (kill, error) {
 	replace, err := apply(root, m)
 	if err != nil {
 		return kill{}, err
 	}
-	for _, s := range use {
-		if found, err := s.run(ctx, m, replace); err != nil || found.By != "" {
-			return found, err
+	for _, named := range []bool{true, false} {
+		for _, s := range use {
+			q := question{m, replace, named, 0}
+			if !s.asks(q) {
+				continue
+			}
+			if err := s.control(ctx); err != nil {
+				return kill{}, controlError{err}
+			}
+			q.limit = s.limit
+			found, err := s.run(ctx, q)
+			if err != nil || found.By != "" {
+				return found, err
+			}
 		}
 	}
 	return kill{}, nil
 }
+
+// controlError is why a suite cannot tell mutants from the library.
+type controlError struct{ error }
+
+func (e controlError) Unwrap() error { return e.error }
 
 // apply makes the texts of the sources that m changes.
 func apply(root string, m mutant) (map[string]string, error) {

@@ -3,7 +3,6 @@ package scenarios
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/gobroadcast/broadcast"
 	"github.com/gobroadcast/broadcast/internal/checks/sched"
@@ -20,6 +19,7 @@ var channels = []Scenario{
 	{"block-close-subscription", "a publisher blocked on a full subscription, against its close", blockCloseSubscription},
 	{"block-close-hub", "a publisher blocked on a full subscription, against the close of the hub", blockCloseHub},
 	{"block-two", "a publisher that waits for two full subscriptions: one closes, one is received from", blockTwo},
+	{"block-three", "a publisher that waits for three full subscriptions, with a helper: one closes, two are received from", blockThree},
 	{"block-context", "a publisher blocked on a full subscription whose own context ends", blockContext},
 	{"subscribe-publish", "Subscribe during a publish: it has all of an event or nothing", subscribePublish},
 	{"subscribe-context", "Subscribe with a context that ends at that moment, and a publish", subscribeContext},
@@ -28,9 +28,11 @@ var channels = []Scenario{
 	{"err-closed", "a consumer that asks why when it sees the channel closed", errClosed},
 	{"hub-close-twice", "two closes of the hub, one with a reason, during a publish", hubCloseTwice},
 	{"leave-filter", "a subscription closes while the publisher is in the filter of another", leaveFilter},
+	{"leave-order", "three subscriptions close, so that the place of each is taken by another, during a publish", leaveOrder},
 	{"filter-closes", "a filter that closes its own subscription, against the close of the hub", filterCloses},
 	{"filter-panics", "a filter that panics while another subscription is full", filterPanics},
 	{"policy-closes", "a policy of the user's own that closes the other subscription", policyCloses},
+	{"policy-func", "a policy of the user's own that answers anew each time, two publishers and a consumer", policyFunc},
 	{"block-for", "BlockFor against its time, and the consumer", blockFor},
 	{"batch", "a batch and a publisher, to a subscription that blocks and a consumer", batch},
 	{"batch-cancel", "a batch against its context, blocked in its middle", batchCancel},
@@ -115,6 +117,18 @@ func blockTwo(x *sched.X) {
 	w.publishes("publisher", bg, 2)
 	w.Go("closer", a.Close)
 	w.receives("consumer", b, 1)
+}
+
+func blockThree(x *sched.X) {
+	w := newWorld(x)
+	a := w.subscribe(broadcast.Block, 1)
+	b := w.subscribe(broadcast.Block, 1)
+	c := w.subscribe(broadcast.Block, 1)
+	w.fill(1)
+	w.publishes("publisher", bg, 2)
+	w.Go("closer", a.Close)
+	w.receives("consumer B", b, 2)
+	w.receives("consumer C", c, 1)
 }
 
 func blockContext(x *sched.X) {
@@ -207,6 +221,17 @@ func leaveFilter(x *sched.X) {
 	w.Go("closer B", b.Close)
 }
 
+func leaveOrder(x *sched.X) {
+	w := newWorld(x)
+	a, b, c := w.subscribe(broadcast.Block, 1), w.subscribe(broadcast.Block, 1), w.subscribe(broadcast.Block, 1)
+	w.publishes("publisher", bg, 1)
+	w.Go("closer A", func() {
+		a.Close()
+		c.Close()
+	})
+	w.Go("closer B", b.Close)
+}
+
 func filterCloses(x *sched.X) {
 	w := newWorld(x)
 	w.closing = true
@@ -246,33 +271,6 @@ func filterPanics(x *sched.X) {
 		w.publish(bg, 2)
 	})
 	w.receives("consumer", full, 2)
-}
-
-func policyCloses(x *sched.X) {
-	w := newWorld(x)
-	var other *witness
-	s := w.subscribe(broadcast.PolicyFunc(func(broadcast.Overflow) broadcast.Action {
-		other.Close()
-		return broadcast.Eject
-	}), 1)
-	other = w.subscribe(broadcast.Block, 1)
-	w.fill(1)
-	w.publishes("publisher", bg, 2, 3)
-	w.Go("closer", func() {
-		s.Close()
-		other.Close()
-	})
-}
-
-func blockFor(x *sched.X) {
-	w := newWorld(x)
-	a := w.subscribe(broadcast.BlockFor(time.Second, broadcast.DropNewest), 1)
-	b := w.subscribe(broadcast.BlockFor(2*time.Second, broadcast.Eject), 1)
-	w.fill(1)
-	w.publishes("publisher", bg, 2)
-	w.receives("consumer", a, 1)
-	w.Clock(time.Second)
-	w.Go("closer", b.Close)
 }
 
 func batch(x *sched.X) {

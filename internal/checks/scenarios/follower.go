@@ -22,6 +22,7 @@ type follower struct {
 
 func (w *world) follow(p broadcast.Policy, window int, opts ...broadcast.SubscribeOption) *follower {
 	r := &follower{policy: p, before: w.published}
+	w.joins++
 	opts = append([]broadcast.SubscribeOption{broadcast.WithPolicy(p), broadcast.WithBuffer(window)}, opts...)
 	r.Reader = w.hub.NewReader(opts...)
 	r.after = w.begun

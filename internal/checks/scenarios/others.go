@@ -17,6 +17,7 @@ var All = slices.Concat(channels, others, readers, coalescing)
 var others = []Scenario{
 	{"turn-cancel", "a publisher waits for its turn behind a blocked one, against its context", turnCancel},
 	{"turn-three", "two publishers wait for their turn behind a blocked one, long enough to be handed it", turnThree},
+	{"turn-two-at-once", "a publisher whose context ends as it is called, when another has the turn already and the next has waited long", turnTwoAtOnce},
 	{"turn-close", "a publisher waits for its turn, long enough to be handed it, against the close of the hub", turnClose},
 	{"turn-called", "a publisher that is called to its turn as its context ends, and another behind it", func(x *sched.X) { turnHanded(x, 0) }},
 	{"turn-handed", "a publisher that is handed its turn as its context ends, and another behind it", func(x *sched.X) { turnHanded(x, 2*time.Millisecond) }},
@@ -30,6 +31,12 @@ var others = []Scenario{
 	{"stats-join", "Stats during two publishes and a join: no sum goes back", statsJoin},
 	{"stats-leave", "Stats of a subscription during a publish and its close: nothing goes back", statsLeave},
 	{"stats-eject", "Stats and Subscriptions during an eject", statsEject},
+	{"stats-received", "Stats of subscriptions during publishes and receives: what it says of Received holds", statsReceived},
+	{"log-note", "a loss as the logger's goroutine ends because nothing was lost", logNote},
+	{"log-close", "losses against the close of a hub that logs them", logClose},
+	{"log-blocked", "a publish that is blocked for long on a hub that logs it", logBlocked},
+	{"timed", "publishes that a collector times, one of which waits", timed},
+	{"timed-gate", "publishes that a collector times, with a reader that holds them up", timedGate},
 	{"publish-within", "a consumer that publishes to the hub it receives from", publishWithin},
 	{"interest", "two that subscribe and leave, with a hook of interest", interest},
 	{"interest-eject", "an eject and a subscribe, with the hooks of both", interestEject},
@@ -235,6 +242,9 @@ func (w *world) watch(n int) {
 			if s.Dropped+s.Filtered > s.Offered {
 				w.Errorf("law 2: more lost than offered: %+v", s)
 			}
+			if s.Offered > s.Published*uint64(w.joins) {
+				w.Errorf("law 2: more offered than published to %d: %+v", w.joins, s)
+			}
 			last = s
 		}
 	})
@@ -285,8 +295,8 @@ func statsEject(x *sched.X) {
 				w.Errorf("law 2: subscription %d twice", s.ID)
 			}
 			seen[s.ID] = true
-			if s.Offered != s.Received+uint64(s.Len)+s.Dropped+s.Filtered {
-				w.Errorf("law 2: %+v", s)
+			if s.Received > 1 { // nobody receives; one may be on its way
+				w.Errorf("law 2: %+v, and nobody has received anything", s)
 			}
 		}
 		if !seen[1] {

@@ -20,7 +20,7 @@ var (
 func init() {
 	flag.IntVar(&options.Bound, "bound", 1, "all schedules with so many preemptions")
 	flag.IntVar(&options.Random, "random", 0, "instead: so many random ones")
-	flag.IntVar(&options.Depth, "depth", 3, "of the random search")
+	flag.IntVar(&options.Depth, "depth", 0, "of the random search; 0: 3")
 	flag.Uint64Var(&options.Seed, "seed", 1, "of the random search")
 	flag.StringVar(&options.Schedule, "schedule", "", "instead: this one")
 	flag.IntVar(&options.Most, "most", 0, "cut after so many")

@@ -5,10 +5,8 @@ package scenarios
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"github.com/gobroadcast/broadcast"
-	"github.com/gobroadcast/broadcast/broadcasttest"
 	"github.com/gobroadcast/broadcast/internal/checks/sched"
 )
 
@@ -32,6 +30,8 @@ type world struct {
 	readers   []*follower
 	outcomes  map[int]error // of the publishes that returned, by event
 	begun     int           // how many publishes have begun
+	filled    int           // of these, before the actors began
+	joins     int           // how many have begun to subscribe
 	published int           // how many have published and returned
 	canceling bool          // contexts of publishers may end
 	closing   bool          // the hub may close
@@ -45,6 +45,8 @@ type witness struct {
 	before  int // as many events had been published for sure when Subscribe was called
 	after   int // as many at most when it had returned
 	got     []int
+	taking  bool // it receives at the moment
+	took    int  // of got, before all came to rest
 	drained bool // it saw the channel closed
 	leaves  bool // it may end before the hub does
 }
@@ -60,6 +62,7 @@ func newWorld(x *sched.X, opts ...broadcast.Option) *world {
 
 func (w *world) subscribe(p broadcast.Policy, buffer int, opts ...broadcast.SubscribeOption) *witness {
 	s := &witness{policy: p, before: w.published}
+	w.joins++
 	opts = append([]broadcast.SubscribeOption{broadcast.WithPolicy(p), broadcast.WithBuffer(buffer)}, opts...)
 	s.Subscription = w.hub.Subscribe(opts...)
 	s.after = w.begun
@@ -70,6 +73,7 @@ func (w *world) subscribe(p broadcast.Policy, buffer int, opts ...broadcast.Subs
 // fill publishes events before the actors begin.
 func (w *world) fill(events ...int) {
 	w.publish(bg, events...)
+	w.filled += len(events)
 }
 
 // publishes is an actor that publishes events one by one.
@@ -131,7 +135,9 @@ func (w *world) glances(name string, s *witness) {
 
 func (s *witness) take(n int) {
 	for range n {
+		s.taking = true
 		e, ok := sched.Recv2(s.C(), "receive")
+		s.taking = false
 		if !ok {
 			s.drained = true
 			if s.Err() == nil {
@@ -156,134 +162,6 @@ func (s *witness) drain() {
 		default:
 			return
 		}
-	}
-}
-
-// laws checks everything that holds when all actors have ended, then closes the
-// hub and checks again.
-func (w *world) laws() {
-	w.conservation()
-	for _, s := range w.all {
-		s.drain()
-	}
-	for _, r := range w.readers {
-		r.drain()
-	}
-	w.conservation()
-	defer w.end()
-	if w.reference == nil {
-		return
-	}
-	timeline := w.reference.got
-	stats := w.hub.Stats()
-	if int(stats.Published) != len(timeline) && w.reference.Err() == nil {
-		w.Fatalf("law 2: Published = %d, but the timeline is %v", stats.Published, timeline)
-	}
-	for e, err := range w.outcomes {
-		there := slices.Contains(timeline, e)
-		if want := err == nil || errors.Is(err, broadcast.ErrPartial); there != want {
-			w.Errorf("law 4: Publish(%d) = %v, but the timeline is %v", e, err, timeline)
-		}
-		if err != nil && !errors.Is(err, broadcast.ErrClosed) && !w.canceling {
-			w.Errorf("law 4: Publish(%d) = %v, though nothing was canceled", e, err)
-		}
-		if errors.Is(err, broadcast.ErrClosed) && !w.closing {
-			w.Errorf("law 5: Publish(%d) = %v, though the hub did not close", e, err)
-		}
-	}
-	for _, s := range w.all {
-		w.one(s, timeline)
-	}
-	for _, r := range w.readers {
-		w.follows(r, timeline)
-	}
-}
-
-// one checks one subscription.
-func (w *world) one(s *witness, timeline []int) {
-	st := s.Stats()
-	place := s.before - 1
-	for _, e := range s.got {
-		at := slices.Index(timeline, e)
-		if at <= place {
-			w.Fatalf("law 1: subscription %d (%v) got %v of %v, joined behind %d to %d", st.ID, s.policy, s.got, timeline, s.before, s.after)
-		}
-		if s.keep != nil && !s.keep(e) {
-			w.Errorf("law 1: subscription %d got %d, which its filter rejects", st.ID, e)
-		}
-		place = at
-	}
-	if s.Err() == nil && int(st.Offered) < len(timeline)-s.after {
-		w.Errorf("law 1: subscription %d was offered %d of %v, joined behind %d", st.ID, st.Offered, timeline, s.after)
-	}
-	live := s.Err() == nil
-	first := len(timeline) - int(st.Offered) // of those that it was offered, if it lived until now
-	switch s.policy {
-	case broadcast.Block:
-		if live && !w.canceling && st.Dropped > 0 {
-			w.Errorf("law 2: subscription %d lost %d under Block", st.ID, st.Dropped)
-		}
-		if st.Dropped > 1 && !w.canceling {
-			w.Errorf("law 2: subscription %d lost %d by its end", st.ID, st.Dropped)
-		}
-		for e, err := range w.outcomes {
-			at := slices.Index(timeline, e)
-			to := live || w.closing && !s.leaves && at < first+int(st.Offered)
-			if to && err == nil && at >= first && s.keep == nil && !slices.Contains(s.got, e) {
-				w.Errorf("law 2: Publish(%d) = nil, but subscription %d got %v", e, st.ID, s.got)
-			}
-		}
-	case broadcast.DropOldest:
-		if live && s.keep == nil && st.Offered > 0 && cap(s.C()) > 0 && (len(s.got) == 0 || s.got[len(s.got)-1] != timeline[len(timeline)-1]) {
-			w.Errorf("law 6: subscription %d got %v of %v, without the newest", st.ID, s.got, timeline)
-		}
-	case broadcast.DropNewest:
-		if live && s.keep == nil && st.Offered > 0 && cap(s.C()) > 0 && (len(s.got) == 0 || s.got[0] != timeline[first]) {
-			w.Errorf("law 6: subscription %d got %v of %v, without the oldest", st.ID, s.got, timeline[first:])
-		}
-	case broadcast.Eject:
-		if st.Dropped > 1 || live && st.Dropped > 0 {
-			w.Errorf("law 2: subscription %d lost %d under Eject, err = %v", st.ID, st.Dropped, s.Err())
-		}
-	}
-	if !live && !s.drained {
-		w.Errorf("law 5: subscription %d ended with %v, but its channel is open", st.ID, s.Err())
-	}
-}
-
-// end closes the hub and checks that everything has ended.
-func (w *world) end() {
-	w.hub.Close()
-	for _, s := range w.all {
-		s.drain()
-		if s.Err() == nil || !s.drained {
-			w.Errorf("law 5: subscription %d after Close: err = %v, channel closed: %v", s.Stats().ID, s.Err(), s.drained)
-		}
-	}
-	for _, r := range w.readers {
-		r.drain()
-		if r.Err() == nil {
-			w.Errorf("law 5: reader %d lives after Close", r.Stats().ID)
-		}
-	}
-	if err := w.hub.Publish(bg, -1); !errors.Is(err, broadcast.ErrClosed) {
-		w.Errorf("law 5: Publish after Close = %v", err)
-	}
-	w.conservation()
-}
-
-// conservation is law 2, with what the consumers counted.
-func (w *world) conservation() {
-	var consumers []broadcasttest.Consumer
-	for _, s := range w.all {
-		consumers = append(consumers, s)
-	}
-	for _, r := range w.readers {
-		consumers = append(consumers, r)
-	}
-	broadcasttest.CheckConservation(w, w.hub, consumers...)
-	if w.Failed() {
-		w.Fatal("law 2 is broken")
 	}
 }
 

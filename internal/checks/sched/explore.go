@@ -79,7 +79,7 @@ type stopped struct{}
 type Options struct {
 	Bound    int           // all with at most so many preemptions
 	Random   int           // instead: so many random ones
-	Depth    int           // of the random search; 0: 3
+	Depth    int           // of the random search, from 1; 0: 3
 	Seed     uint64        // of the first random one; the next has the next
 	Schedule string        // instead: this one
 	Most     int           // cut after so many; 0: no limit
@@ -93,8 +93,10 @@ type Result struct {
 	Steps     int  // of all of them
 	Longest   int  // in steps
 	Complete  bool // all there are with that bound
+	Random    bool // they were
 	Seconds   float64
 	Failure   *Failure `json:",omitempty"`
+	Lost      string   // what the explorer itself failed with; nothing was found
 	Trace     string   // of a schedule that was asked for
 }
 
@@ -109,26 +111,38 @@ type Failure struct {
 // calls report and ends the process.
 func Explore(t *testing.T, build func(*X), o Options, report func(Result)) Result {
 	start := time.Now()
-	var res Result
+	told := start
+	res := Result{Random: o.Random > 0 && o.Schedule == ""}
+	var x *X
+	fail := func(what string) {
+		res.add(x.run)
+		res.Seconds = time.Since(start).Seconds()
+		if x.run.lost {
+			res.Lost = what
+		} else {
+			res.Failure = &Failure{What: what, Schedule: format(x.run.plan.taken())}
+			res.Trace = x.run.story()
+		}
+		report(res)
+		os.Exit(exitFailed)
+	}
+	defer watchdog(func() {
+		fail(fmt.Sprintf("%s %v: somebody loops without one, or waits for what is not instrumented", Hang, hangs))
+	})()
 	one := func(p plan, tracing bool) (more bool) {
-		x := &X{TB: t, run: newRun(p)}
+		x = &X{TB: t, run: newRun(p)}
 		x.run.tracing = tracing
+		beat.Add(1) // what the watchdog does when this stands still sees x
 		synctest.Test(t, func(*testing.T) {
 			x.once(build)
 			if len(x.broken) > 0 {
-				res.add(x.run)
-				res.Failure = &Failure{
-					What:     strings.Join(x.broken, "\n"),
-					Schedule: format(p.taken()),
-				}
-				res.Trace = x.run.story()
-				report(res)
-				os.Exit(exitFailed)
+				fail(strings.Join(x.broken, "\n"))
 			}
 		})
 		res.add(x.run)
 		res.Trace = x.run.story()
-		if o.Progress != nil && res.Schedules%4096 == 0 {
+		if o.Progress != nil && res.Schedules%64 == 0 && time.Since(told) > tellEvery {
+			told = time.Now()
 			o.Progress(res.Schedules, time.Since(start))
 		}
 		return (o.Most == 0 || res.Schedules < o.Most) && (o.Budget == 0 || res.Schedules%64 != 0 || time.Since(start) < o.Budget)
@@ -143,8 +157,11 @@ func Explore(t *testing.T, build func(*X), o Options, report func(Result)) Resul
 		one(&replay{path: path}, true)
 	case o.Random > 0:
 		length := 100
+		if o.Depth == 0 {
+			o.Depth = 3
+		}
 		for i := range o.Random {
-			p := newRandom(o.Seed+uint64(i), max(o.Depth, 3), length)
+			p := newRandom(o.Seed+uint64(i), o.Depth, length)
 			more := one(p, false)
 			length = max(length, p.steps)
 			if !more {
@@ -168,6 +185,46 @@ func Explore(t *testing.T, build func(*X), o Options, report func(Result)) Resul
 	return res
 }
 
+// tellEvery is the shortest time between two reports of progress.
+const tellEvery = 10 * time.Second
+
+// hangs is how long no choice may be made while a schedule runs. It is the time of the
+// machine, so it is long.
+const hangs = time.Minute
+
+// watchdog calls hung when nothing has been chosen for that long, unless it is told to
+// stop before.
+func watchdog(hung func()) (stop func()) {
+	done, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		tick := time.NewTicker(hangs)
+		defer tick.Stop()
+		for last := beat.Load(); ; {
+			select {
+			case <-tick.C:
+			case <-done:
+				return
+			}
+			now := beat.Load()
+			if now == last {
+				hung()
+			}
+			last = now
+		}
+	}()
+	return func() {
+		close(done)
+		<-over
+	}
+}
+
+// Valid returns an error that says what is wrong with a schedule, if something is.
+func Valid(schedule string) error {
+	_, err := parse(schedule)
+	return err
+}
+
 // exitFailed is the status of a process that has found a failure.
 const exitFailed = 3
 
@@ -180,9 +237,11 @@ func (res *Result) add(r *run) {
 // once runs one schedule.
 func (x *X) once(build func(*X)) {
 	drawn = 0
-	x.guard(func() { build(x) })
-	synctest.Wait() // what the building has started, as hooks
 	r := x.run
+	building.Store(r)
+	x.guard(func() { build(x) })
+	building.Store(nil)
+	synctest.Wait() // what the building has started, as hooks
 	for _, start := range x.starts {
 		start()
 	}

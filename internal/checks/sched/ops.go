@@ -37,7 +37,8 @@ func Stir() {
 	}
 }
 
-// Gosched stands for runtime.Gosched: a yield like any other.
+// Gosched stands for runtime.Gosched: a yield like any other, so that letting others
+// go on there costs a preemption too.
 func Gosched(label string) {
 	if r := active.Load(); r != nil {
 		r.point(label)
@@ -73,8 +74,23 @@ func Send[T any](ch chan<- T, v T, label string) {
 	}
 	a := r.point(label)
 	r.stirred = true
+	place := unbuffered(ch, cap(ch))
+	if place != 0 {
+		r.send(place, 1)
+	}
 	ch <- v
+	if place != 0 {
+		r.send(place, -1) // the controller waits for a to park, so nobody sees it too late
+	}
 	r.after(a, label+", done")
+}
+
+// unbuffered is what tells an unbuffered channel from the others, or 0.
+func unbuffered(ch any, capacity int) uintptr {
+	if capacity > 0 {
+		return 0
+	}
+	return reflect.ValueOf(ch).Pointer()
 }
 
 // Recv is <-ch.
@@ -133,34 +149,36 @@ func Go(f func(), label string) {
 	go f()
 }
 
-// AfterFunc is context.AfterFunc. The actor has its place from now on, so that
-// several which are started by one cancel have an order.
-func AfterFunc(ctx context.Context, f func(), label string) (stop func() bool) {
+// AfterFunc is context.AfterFunc. The actor has its place from now on, also while
+// the scenario is made, so that several which are started by one cancel have an order.
+func AfterFunc(ctx context.Context, f func(), label string) func() bool {
 	r := active.Load()
 	if r == nil {
-		return context.AfterFunc(ctx, func() { adopt(nil, label, f) })
+		r = building.Load()
+	}
+	if r == nil {
+		return context.AfterFunc(ctx, f)
 	}
 	r.stirred = true // ctx may be done already
 	a := r.add(label)
 	a.at = dormant
-	halt := context.AfterFunc(ctx, func() { adopt(a, label, f) })
+	halt := context.AfterFunc(ctx, func() { adopt(a, f) })
 	return func() bool {
 		Touch(label + ", stop")
 		return halt()
 	}
 }
 
-// adopt makes the present goroutine an actor. One that was registered before
-// the run began, or is started after it, has no place yet.
-func adopt(a *actor, label string, f func()) {
+// adopt makes the present goroutine the actor a, unless the run has not begun yet or
+// is over.
+func adopt(a *actor, f func()) {
 	r := active.Load()
 	if r == nil {
 		f()
+		a.done = true
 		return
 	}
-	if a == nil {
-		a = r.add(label)
-	}
+	r.synchronise()
 	a.at, a.parked = "start", true
 	select {
 	case r.arrived <- struct{}{}:

@@ -10,11 +10,23 @@ import (
 )
 
 // active is the run that the instrumented operations report to; nil lets them
-// pass. One process explores one schedule at a time.
-var active atomic.Pointer[run]
+// pass. One process explores one schedule at a time. building is the run whose
+// scenario is being made.
+var active, building atomic.Pointer[run]
+
+// beat counts choices and schedules, for the watchdog: code that loops without an
+// operation never comes to the next.
+var beat atomic.Uint64
 
 // maxSteps ends a schedule in which nothing ends.
 const maxSteps = 20000
+
+// How a failure begins that is none of a law: the schedule went on and on, or an
+// actor did without coming to an operation.
+const (
+	NoEnd = "no end after"
+	Hang  = "no operation for"
+)
 
 // patience is how long, in the time of the bubble, nobody may be able to go on.
 const patience = 24 * time.Hour
@@ -33,7 +45,12 @@ type run struct {
 	options []*actor             // of the last pick; reused
 	steps   int
 	failure string
+	lost    bool // failure is the explorer's own
 	trace   []step
+
+	order   atomic.Uint64 // only for what happens before what
+	mu      sync.Mutex
+	sending map[uintptr]int // how many wait to send, by unbuffered channel; guarded by mu
 	tracing bool
 }
 
@@ -54,7 +71,7 @@ type actor struct {
 type step struct{ who, what string }
 
 func newRun(p plan) *run {
-	return &run{plan: p, held: map[*sync.Mutex]bool{}}
+	return &run{plan: p, held: map[*sync.Mutex]bool{}, sending: map[uintptr]int{}}
 }
 
 // add makes an actor whose goroutine is to come.
@@ -118,6 +135,7 @@ func (r *run) yield(a *actor, wants *sync.Mutex, label string) {
 // after is the yield behind an operation that may have waited. a need not be
 // the current actor any more.
 func (r *run) after(a *actor, label string) {
+	r.synchronise()
 	a.wants, a.at = nil, label
 	a.parked = true
 	r.wait(a)
@@ -159,18 +177,19 @@ func (r *run) pick() *actor {
 		}
 	}
 	r.steps++
+	beat.Add(1)
 	switch {
 	case len(r.options) == 0:
 		return nil
 	case r.steps > maxSteps:
-		r.fail(fmt.Sprintf("no end after %d steps", maxSteps))
+		r.fail(fmt.Sprintf("%s %d steps", NoEnd, maxSteps))
 		return nil
 	case len(r.options) == 1:
 		return r.options[0]
 	}
 	i, err := r.plan.actor(r.options, preempting)
 	if err != nil {
-		r.fail(err.Error())
+		r.lose(err)
 		return nil
 	}
 	return r.options[i]
@@ -188,10 +207,31 @@ func (r *run) fail(why string) {
 func (r *run) choose(n int) int {
 	i, err := r.plan.pick(n)
 	if err != nil {
-		r.fail(err.Error())
+		r.lose(err)
 		return 0
 	}
 	return i
+}
+
+// lose ends the schedule because the plan does not fit it.
+func (r *run) lose(err error) {
+	if r.failure == "" {
+		r.failure, r.lost = err.Error(), true
+	}
+}
+
+// send tells that so many more wait to send on the unbuffered channel ch.
+func (r *run) send(ch uintptr, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sending[ch] += n
+}
+
+// sends tells whether somebody waits to send on the unbuffered channel ch.
+func (r *run) sends(ch uintptr) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sending[ch] > 0
 }
 
 // control runs the schedule to its end, on the goroutine that made the bubble.
@@ -217,6 +257,7 @@ func (r *run) control() {
 		case next.tick != 0:
 			r.enter(next)
 			next.done = true
+			r.synchronise()
 			time.Sleep(next.tick)
 		default:
 			r.resume(next)
@@ -224,8 +265,15 @@ func (r *run) control() {
 	}
 }
 
-// idle lets time pass until somebody has something to do.
+// synchronise orders what the controller has looked at before what those do whom time
+// wakes.
+func (r *run) synchronise() { r.order.Add(1) }
+
+// idle lets time pass until somebody has something to do. Whoever wakes then, it is
+// nobody's preemption that another goes on before.
 func (r *run) idle() {
+	r.current = nil
+	r.synchronise()
 	t := time.NewTimer(patience)
 	defer t.Stop()
 	select {

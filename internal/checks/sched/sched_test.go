@@ -1,9 +1,13 @@
 package sched
 
 import (
+	"context"
+	"fmt"
 	"math"
+	"reflect"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -102,6 +106,97 @@ func TestSelect(t *testing.T) {
 		})
 	}, 1)
 	require.Equal(t, map[int]bool{0: true, 1: true, 2: true}, taken)
+}
+
+// seen counts what the schedules of a scenario note.
+func seen(t *testing.T, bound int, build func(x *X, note func(string))) map[string]int {
+	all := map[string]int{}
+	count(t, func(x *X) { build(x, func(s string) { all[s]++ }) }, bound)
+	return all
+}
+
+// Of two that time wakes at once, either goes first, and it is nobody's preemption.
+func TestIdle(t *testing.T) {
+	orders := seen(t, 0, func(x *X, note func(string)) {
+		start, wake := "", ""
+		for _, name := range []string{"a", "b"} {
+			x.Go(name, func() {
+				start += name
+				Recv(time.After(time.Millisecond), "rest")
+				wake += name
+			})
+		}
+		x.Check(func() { note(start + " " + wake) })
+	})
+	require.Equal(t, map[string]int{"ab ab": 1, "ab ba": 1, "ba ab": 1, "ba ba": 1}, orders)
+}
+
+// A sender that waits at an unbuffered channel is one of several ready cases, and
+// does not always win. With a default too, each that is ready is tried.
+func TestSelect_Unbuffered(t *testing.T) {
+	for name, choose := range map[string]func(...Case) int{
+		"select":  func(c ...Case) int { return Select("select", c...) },
+		"default": func(c ...Case) int { return TrySelect("select", c...) },
+		"reflect": func(c ...Case) int {
+			list := make([]reflect.SelectCase, len(c))
+			for i := range c {
+				list[i] = c[i].reflect()
+			}
+			i, _, _ := ReflectSelect(list, "select")
+			return i
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			both := seen(t, 0, func(x *X, note func(string)) {
+				a, b, done, stop := make(chan int), make(chan int), make(chan struct{}), make(chan struct{})
+				x.Go("sender", func() { Select("send", SendCase(a, 1), RecvCase(stop)) })
+				x.Go("other sender", func() { Select("send", SendCase(b, 1), RecvCase(stop)) })
+				x.Go("canceler", func() { Close(done, "done") })
+				x.Go("receiver", func() {
+					Recv(time.After(time.Second), "until all are ready")
+					note(fmt.Sprint(choose(RecvCase(a), RecvCase(b), RecvCase(done))))
+					Close(stop, "stop")
+				})
+			})
+			require.Len(t, both, 3, "%v", both)
+			require.Equal(t, both["0"], both["1"])
+			require.Equal(t, both["0"], both["2"])
+		})
+	}
+}
+
+// What AfterFunc registers while a scenario is made has its place, so that a cancel
+// that starts several runs them in each order.
+func TestAfterFunc_Building(t *testing.T) {
+	orders := seen(t, 0, func(x *X, note func(string)) {
+		ctx, cancel := context.WithCancel(context.Background())
+		order := ""
+		for _, name := range []string{"a", "b", "c"} {
+			AfterFunc(ctx, func() { order += name }, name)
+		}
+		early, end := context.WithCancel(context.Background())
+		AfterFunc(early, func() { order += "early " }, "early")
+		end()
+		stop := AfterFunc(ctx, func() { x.Errorf("it was stopped") }, "stopped")
+		x.Go("stopper", func() {
+			if !stop() {
+				x.Errorf("stopped too late")
+			}
+			Cancel(cancel, "cancel")
+		})
+		x.Check(func() { note(order) })
+	})
+	require.Len(t, orders, 6, "%v", orders)
+	require.Contains(t, orders, "early cab")
+}
+
+// A plan that does not fit is an error of the explorer, and no failure.
+func TestRun_Lost(t *testing.T) {
+	r := newRun(&replay{path: []int{7}})
+	r.choose(3)
+	require.True(t, r.lost)
+	require.Contains(t, r.failure, "does not fit")
+	require.ErrorContains(t, Valid("1y"), "0x12,1,0x3")
 }
 
 // Random schedules of one seed are the same each time, and others differ.

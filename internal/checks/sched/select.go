@@ -9,10 +9,11 @@ import (
 type Case interface {
 	// ready tells whether the case can go on. It may have received: from a closed
 	// channel, which has no effect, or a tick, which nobody else waits for.
-	ready() readiness
+	ready(r *run) readiness
 	try() bool
 	reflect() reflect.SelectCase
 	got(v reflect.Value, ok bool)
+	sends() uintptr // the unbuffered channel that it sends on, or 0
 }
 
 type readiness uint8
@@ -21,7 +22,7 @@ const (
 	not   readiness = iota
 	maybe           // only trying shows
 	yes
-	taken // it has received, and must go on
+	taken // it has received, from a sender that is no actor, and must go on
 )
 
 // Select waits until one of cases can go on and returns its index. Where several
@@ -32,12 +33,43 @@ func Select(label string, cases ...Case) int {
 		return block(cases)
 	}
 	a := r.point(label)
+	if i, did := r.attempt(cases); did {
+		return i
+	}
+	r.stirred = true
+	r.offer(cases, 1)
+	i := block(cases)
+	r.offer(cases, -1)
+	r.after(a, label+", done")
+	return i
+}
+
+// TrySelect is Select that returns len(cases) instead of waiting.
+func TrySelect(label string, cases ...Case) int {
+	r := active.Load()
+	if r != nil {
+		r.point(label)
+		if i, did := r.attempt(cases); did {
+			return i
+		}
+		return len(cases)
+	}
+	for i, c := range cases {
+		if c.try() {
+			return i
+		}
+	}
+	return len(cases)
+}
+
+// attempt does one of the cases that can go on, if there is one.
+func (r *run) attempt(cases []Case) (done int, did bool) {
 	var open []int
 	for i, c := range cases {
-		switch c.ready() {
+		switch c.ready(r) {
 		case taken:
 			r.stirred = true
-			return i
+			return i, true
 		case yes, maybe:
 			open = append(open, i)
 		}
@@ -50,28 +82,19 @@ func Select(label string, cases ...Case) int {
 		i := open[(first+k)%len(open)]
 		if cases[i].try() {
 			r.stirred = true
-			return i
+			return i, true
 		}
 	}
-	r.stirred = true
-	i := block(cases)
-	r.after(a, label+", done")
-	return i
+	return 0, false
 }
 
-// TrySelect is Select that returns len(cases) instead of waiting.
-func TrySelect(label string, cases ...Case) int {
-	r := active.Load()
-	if r != nil {
-		r.point(label)
-	}
-	for i, c := range cases {
-		if c.try() {
-			Stir()
-			return i
+// offer tells of the sends among cases that n more actors wait for them.
+func (r *run) offer(cases []Case, n int) {
+	for _, c := range cases {
+		if ch := c.sends(); ch != 0 {
+			r.send(ch, n)
 		}
 	}
-	return len(cases)
 }
 
 func block(cases []Case) int {
@@ -93,7 +116,9 @@ type Sending[T any] struct {
 // SendCase makes one.
 func SendCase[T any](ch chan<- T, v T) *Sending[T] { return &Sending[T]{ch, v} }
 
-func (s *Sending[T]) ready() readiness {
+func (s *Sending[T]) sends() uintptr { return unbuffered(s.ch, cap(s.ch)) }
+
+func (s *Sending[T]) ready(*run) readiness {
 	switch {
 	case s.ch == nil:
 		return not
@@ -134,8 +159,10 @@ func RecvCase[T any](ch <-chan T) *Receiving[T] { return &Receiving[T]{ch: ch} }
 // Got is what was received.
 func (r *Receiving[T]) Got() (T, bool) { return r.v, r.ok }
 
-func (r *Receiving[T]) ready() readiness {
-	if len(r.ch) > 0 {
+func (r *Receiving[T]) sends() uintptr { return 0 }
+
+func (r *Receiving[T]) ready(run *run) readiness {
+	if len(r.ch) > 0 || run.sends(unbuffered(r.ch, cap(r.ch))) {
 		return yes
 	}
 	select {
@@ -179,7 +206,14 @@ type reflected struct {
 	did bool
 }
 
-func (r *reflected) ready() readiness {
+func (r *reflected) sends() uintptr {
+	if r.c.Dir != reflect.SelectSend || !r.c.Chan.IsValid() || r.c.Chan.Cap() > 0 {
+		return 0
+	}
+	return r.c.Chan.Pointer()
+}
+
+func (r *reflected) ready(run *run) readiness {
 	switch {
 	case !r.c.Chan.IsValid() || r.c.Chan.IsNil():
 		return not
@@ -189,7 +223,7 @@ func (r *reflected) ready() readiness {
 		return not
 	case r.c.Dir == reflect.SelectSend:
 		return maybe
-	case r.c.Chan.Len() > 0:
+	case r.c.Chan.Len() > 0 || r.c.Chan.Cap() == 0 && run.sends(r.c.Chan.Pointer()):
 		return yes
 	}
 	if !r.try() {

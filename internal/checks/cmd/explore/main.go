@@ -49,7 +49,7 @@ func run() error {
 	)
 	flag.IntVar(&o.Bound, "bound", 1, "how many preemptions at most")
 	flag.IntVar(&o.Random, "random", 0, "how many random schedules for each scenario, instead of all")
-	flag.IntVar(&o.Depth, "depth", 3, "of the bugs that a random schedule is made for")
+	flag.IntVar(&o.Depth, "depth", 3, "how many orderings the bugs need that a random schedule is made for")
 	flag.Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "of the first random schedule")
 	flag.StringVar(&o.Schedule, "schedule", "", "the one to repeat; needs -scenario")
 	flag.IntVar(&o.Most, "most", 0, "cut each scenario after so many schedules")
@@ -59,6 +59,9 @@ func run() error {
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	if err := check(o, *jobs); err != nil {
+		return err
+	}
 	pattern, err := regexp.Compile("^(" + *which + ")$")
 	if err != nil {
 		return err
@@ -83,22 +86,60 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	e, err := explore.New(ctx, nil)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return errStopped
+	case err != nil:
 		return err
 	}
 	defer e.Close()
+	e.Progress = os.Stderr
 	if o.Schedule != "" {
 		return one(ctx, e, chosen[0], o)
 	}
+	if o.Random > 0 {
+		fmt.Printf("random schedules, -seed %d -depth %d\n", o.Seed, o.Depth)
+	}
 	fmt.Printf("%-26s %12s %10s %8s\n", "scenario", "schedules", "", "time")
 	reports := e.All(ctx, chosen, o, *jobs, func(r explore.Report) { fmt.Println(r) })
+	if ctx.Err() != nil {
+		return errStopped
+	}
 	return explore.Summary(os.Stdout, reports)
+}
+
+var errStopped = errors.New("stopped")
+
+// check refuses what makes no sense.
+func check(o sched.Options, jobs int) error {
+	switch {
+	case flag.NArg() > 0:
+		return fmt.Errorf("unknown argument %q: pass -scenario to choose, -h for help", flag.Arg(0))
+	case o.Bound < 0:
+		return errors.New("-bound is negative: pass 0 or more preemptions")
+	case o.Random < 0:
+		return errors.New("-random is negative: pass how many schedules, or leave it out for all with a bound")
+	case o.Depth < 1:
+		return errors.New("-depth is too small: pass 1 or more")
+	case o.Most < 0:
+		return errors.New("-most is negative: pass how many schedules, or 0 for no limit")
+	case o.Budget < 0:
+		return errors.New("-budget is negative: pass a time, or 0 for no limit")
+	case jobs < 1:
+		return errors.New("-j is too small: pass 1 or more")
+	case o.Schedule != "":
+		return sched.Valid(o.Schedule)
+	}
+	return nil
 }
 
 // one repeats a schedule and shows its steps.
 func one(ctx context.Context, e *explore.Explorer, scenario string, o sched.Options) error {
 	res, err := e.Run(ctx, scenario, o)
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return errStopped
+	case err != nil:
 		return err
 	}
 	fmt.Println(res.Trace)
