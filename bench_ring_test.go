@@ -202,6 +202,20 @@ func BenchmarkParked(b *testing.B) {
 	}
 }
 
+// BenchmarkPairUnread publishes beside 10,000 readers with DropOldest that nobody reads,
+// against one of them.
+func BenchmarkPairUnread(b *testing.B) {
+	unread := func(n int) side {
+		hub := broadcast.New[benchEvent](1, broadcast.DropOldest)
+		b.Cleanup(hub.Close)
+		for range n {
+			hub.NewReader()
+		}
+		return timed(func() { _ = hub.Publish(bg, benchEvent{}) })
+	}
+	pair(b, "publish", unread(1), unread(10_000))
+}
+
 // BenchmarkLaggard is a publish for which a reader makes room one event at a time, a
 // whole window behind, beside n others that have room: they are to be looked at seldom.
 func BenchmarkLaggard(b *testing.B) {
