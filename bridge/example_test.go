@@ -69,7 +69,8 @@ func ExampleGap() {
 			_ = system.Publish(ctx, "prices", []byte("42"))
 		}
 	}
-	// Output:
+	// It prints this, unless the connection comes back after 42 was published, which is
+	// then missing too:
 	// 3 are missing: disconnected
 	// 42
 }
