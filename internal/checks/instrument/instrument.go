@@ -50,27 +50,14 @@ func (p Package) Overlay(dir string) (string, error) {
 		return "", err
 	}
 	fset := token.NewFileSet()
-	var files []*ast.File
-	for _, name := range list.GoFiles {
-		var src any
-		if text, replaced := p.Replace[name]; replaced {
-			src = text
-		}
-		f, err := parser.ParseFile(fset, filepath.Join(list.Dir, name), src, 0)
-		if err != nil {
-			return "", err
-		}
-		files = append(files, f)
-	}
 	info := &types.Info{
 		Types:      map[ast.Expr]types.TypeAndValue{},
 		Selections: map[*ast.SelectorExpr]*types.Selection{},
 		Uses:       map[*ast.Ident]types.Object{},
 	}
-	conf := types.Config{Importer: importer.ForCompiler(fset, "gc", list.export)}
-	pkg, err := conf.Check(list.ImportPath, fset, files, info)
+	files, pkg, err := list.check(fset, importer.ForCompiler(fset, "gc", list.export), p.Replace, info)
 	if err != nil {
-		return "", fmt.Errorf("the sources do not compile: %w", err)
+		return "", err
 	}
 	overlay := map[string]string{}
 	write := func(name string, text []byte) error {
@@ -149,6 +136,43 @@ func (p Package) list(scratch string) (*listed, error) {
 		res.exports[one.ImportPath] = one.Export
 		res.Dir, res.ImportPath, res.GoFiles = one.Dir, one.ImportPath, one.GoFiles
 	}
+}
+
+// check parses the sources, some of them with other texts, and finds their types.
+func (l *listed) check(fset *token.FileSet, from types.Importer, replace map[string]string, info *types.Info) ([]*ast.File, *types.Package, error) {
+	var files []*ast.File
+	for _, name := range l.GoFiles {
+		var src any
+		if text, replaced := replace[name]; replaced {
+			src = text
+		}
+		f, err := parser.ParseFile(fset, filepath.Join(l.Dir, name), src, 0)
+		if err != nil {
+			return nil, nil, fmt.Errorf("the sources do not compile: %w", err)
+		}
+		files = append(files, f)
+	}
+	conf := types.Config{Importer: from}
+	pkg, err := conf.Check(l.ImportPath, fset, files, info)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the sources do not compile: %w", err)
+	}
+	return files, pkg, nil
+}
+
+// Checker returns a function that tells whether the sources of the package in dir
+// compile with other texts for some of them. scratch is a folder for the time being.
+func Checker(dir, scratch string) (func(replace map[string]string) error, error) {
+	list, err := Package{Dir: dir}.list(scratch)
+	if err != nil {
+		return nil, err
+	}
+	fset := token.NewFileSet()
+	from := importer.ForCompiler(fset, "gc", list.export)
+	return func(replace map[string]string) error {
+		_, _, err := list.check(fset, from, replace, nil)
+		return err
+	}, nil
 }
 
 func (l *listed) export(path string) (io.ReadCloser, error) { return os.Open(l.exports[path]) }

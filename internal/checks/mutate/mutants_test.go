@@ -7,13 +7,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gobroadcast/broadcast/internal/checks/instrument"
 	"github.com/stretchr/testify/require"
 )
 
 const root = "../../.."
 
-// Every mutant applies to the sources of today, and changes them.
+// Every mutant applies to the sources of today, changes them, and compiles.
 func TestMutants_Apply(t *testing.T) {
+	compiles, err := instrument.Checker(root, t.TempDir())
+	require.NoError(t, err)
 	seen := map[string]bool{}
 	for _, m := range mutants {
 		t.Run(m.ID, func(t *testing.T) {
@@ -26,6 +29,7 @@ func TestMutants_Apply(t *testing.T) {
 				require.NoError(t, err)
 				require.NotEqual(t, string(source), text)
 			}
+			require.NoError(t, compiles(replace))
 		})
 	}
 }

@@ -183,11 +183,23 @@ func handleCancel(x *sched.X) {
 	ctx, cancel := context.WithCancel(bg)
 	var err error
 	w.publishes("publisher", bg, 1, 2, 3)
-	w.handles(s, ctx, &err, func(int) error { return nil })
-	w.Go("canceler", func() { sched.Cancel(cancel, "cancel") })
+	canceled, late := false, 0
+	w.handles(s, ctx, &err, func(int) error {
+		if canceled {
+			late++
+		}
+		return nil
+	})
+	w.Go("canceler", func() {
+		sched.Cancel(cancel, "cancel")
+		canceled = true
+	})
 	x.Check(func() {
 		if !errors.Is(err, context.Canceled) {
 			x.Errorf("Handle = %v after its context ended", err)
+		}
+		if late > 1 { // one may have been on its way
+			x.Errorf("law 4: %d events were handled after the context of Handle had ended", late)
 		}
 	})
 }
