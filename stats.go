@@ -75,8 +75,9 @@ type SubscriptionStats struct {
 	// Offered is how many events were published while it was live.
 	Offered uint64
 	// Received is how many its consumer has taken. It is derived: exact at quiet
-	// points; in between it may be one too high, or too low by what was published
-	// during the call.
+	// points; in between it may be one too high, two under DropOldest (the event in
+	// flight, and the one that was taken out and is not counted yet), or too low by what
+	// was published during the call.
 	Received uint64
 	// Dropped is how many it has lost, and Filtered how many its filter kept away.
 	Dropped, Filtered uint64
