@@ -53,14 +53,15 @@ func (a *acks[T]) delivered(seq uint64) {
 	give(a.more)
 }
 
-// oldest is the event that is waited for, if there is one.
-func (a *acks[T]) oldest() (seq uint64, ok bool) {
+// oldest is the event that is waited for, if there is one. due is true if something
+// is to be acknowledged before that: the sink takes marks away too.
+func (a *acks[T]) oldest() (seq uint64, some, due bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.marks) == 0 {
-		return 0, false
+	if len(a.marks) > 0 {
+		seq, some = a.marks[0].seq, true
 	}
-	return a.marks[0].seq, true
+	return seq, some, a.due > a.acked
 }
 
 // upTo is how many messages are done now that the events up to seq are released.
@@ -79,20 +80,21 @@ func (a *acks[T]) upTo(seq uint64) uint64 {
 func (a *acks[T]) loop(ctx context.Context) {
 	defer close(a.ended)
 	for {
-		seq, ok := a.oldest()
-		if !ok {
-			select {
-			case <-a.more:
-				continue
-			case <-ctx.Done():
+		for !a.acknowledge(ctx, a.upTo(a.t.hub.Released())) {
+			if !sleep(ctx, a.t.b.config.min) {
 				return
 			}
 		}
-		if a.t.hub.WaitReleased(ctx, seq) != nil {
-			return
-		}
-		for !a.acknowledge(ctx, a.upTo(a.t.hub.Released())) {
-			if !sleep(ctx, a.t.b.config.min) {
+		switch seq, some, due := a.oldest(); {
+		case due:
+		case some:
+			if a.t.hub.WaitReleased(ctx, seq) != nil {
+				return
+			}
+		default:
+			select {
+			case <-a.more:
+			case <-ctx.Done():
 				return
 			}
 		}
@@ -165,6 +167,7 @@ func (a *acks[T]) admit(ctx, run context.Context) error {
 	released := t.hub.Released()
 	t.credit = released + ring
 	a.upTo(released) // the marks do not pile up while the system takes its time
+	give(a.more)     // they may have been all
 	return nil
 }
 

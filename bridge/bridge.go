@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/gobroadcast/broadcast"
 )
@@ -22,18 +23,20 @@ type Bridge[T any] struct {
 	acker  Acker                     // src, or nil without WithAck; written once, by New
 	decode func(*Message) (T, error) // written once, by New
 	config                           // written once, by New
+	since  time.Time                 // written once, by New
 	probe  *probe[T]                 // nil: subscribers may have any policy; written once, by New
 
 	ledger  ledger
 	journal journal
 
 	mu       sync.Mutex
-	topics   map[string]*topic[T] // by pattern; guarded by mu
-	running  int                  // loops of topics, those that are ending included; guarded by mu
-	closed   bool                 // guarded by mu
-	undrain  error                // the first topic that Shutdown could not drain; guarded by mu
-	undrains int                  // how many there were; guarded by mu
-	over     chan struct{}        // closed when closed and nothing runs
+	topics   map[string]*topic[T]   // by pattern; guarded by mu
+	live     map[*topic[T]]struct{} // those whose loop runs, also when another one has taken their place; guarded by mu
+	departed broadcast.Stats        // of the hubs of the others; guarded by mu
+	closed   bool                   // guarded by mu
+	undrain  error                  // the first topic that Shutdown could not drain; guarded by mu
+	undrains int                    // how many there were; guarded by mu
+	over     chan struct{}          // closed when closed and nothing runs
 
 	intake   context.Context // ends when Close or Shutdown begins
 	stop     context.CancelFunc
@@ -60,7 +63,7 @@ func New[T any](src Source, decode func(*Message) (T, error), opts ...Option) (*
 	if err := c.check(src); err != nil {
 		return nil, err
 	}
-	b := &Bridge[T]{src: src, decode: decode, config: c, topics: map[string]*topic[T]{}, over: make(chan struct{})}
+	b := &Bridge[T]{src: src, decode: decode, config: c, since: time.Now(), topics: map[string]*topic[T]{}, live: map[*topic[T]]struct{}{}, over: make(chan struct{})}
 	b.merger, _ = src.(Merger)
 	b.ledger.open()
 	b.journal.logger = c.logger
@@ -89,8 +92,9 @@ func New[T any](src Source, decode func(*Message) (T, error), opts ...Option) (*
 // may block if the source is not Pausable, and always with WithAck.
 //
 // The subscription ends with ErrClosed when the bridge closes, wrapping the reason
-// too when its topic has ended by an error. Subscribe panics if ctx is nil, and
-// where broadcast.Hub.Subscribe does.
+// too when its topic has ended by an error. A filter that panics does so in the
+// goroutine that receives, as it would in any publisher. Subscribe panics if ctx is
+// nil, and where broadcast.Hub.Subscribe does.
 func (b *Bridge[T]) Subscribe(ctx context.Context, pattern string, opts ...broadcast.SubscribeOption) (*broadcast.Subscription[Event[T]], error) {
 	checkContext("Subscribe", ctx)
 	if b.acker != nil {
@@ -164,7 +168,7 @@ func (b *Bridge[T]) acquire(pattern string) (*topic[T], error) {
 			}
 			t = fresh
 			b.topics[pattern] = t
-			b.running++
+			b.live[t] = struct{}{}
 			go t.loop()
 		default:
 			b.mu.Unlock()

@@ -126,7 +126,7 @@ func TestChurn_OneRunPerPattern(t *testing.T) {
 		bubble(t, fmt.Sprint("linger=", linger), func(t *testing.T) {
 			c := newCounted(radio, func() { time.Sleep(100 * time.Microsecond) })
 			b := newBridge(t, c, bridge.WithLinger(linger), bridge.WithHub(1, broadcast.DropOldest), bridge.WithBackoff(1, time.Millisecond))
-			churn(t, c, b, 8, func(rnd *rand.Rand) { time.Sleep(time.Duration(rnd.IntN(3_000_000))) })
+			churn(t, c, b, 4, func(rnd *rand.Rand) { time.Sleep(time.Duration(rnd.IntN(3_000_000))) })
 			time.Sleep(linger + time.Second)
 			synctest.Wait()
 			require.Zero(t, c.running())
@@ -145,7 +145,7 @@ func TestChurn_ConcurrentSafe(t *testing.T) {
 			}
 		})
 		b := newBridge(t, c, bridge.WithLinger(linger), bridge.WithHub(1, broadcast.DropOldest), bridge.WithBackoff(1, time.Millisecond))
-		churn(t, c, b, 5, func(*rand.Rand) {})
+		churn(t, c, b, 4, func(*rand.Rand) {})
 		b.Close()
 		require.Zero(t, c.running())
 		require.Equal(t, 1, c.most)

@@ -30,8 +30,8 @@ func (b *Bridge[T]) Close() {
 // subscriber has left behind will never be taken (see broadcast.Hub.Shutdown).
 //
 // Like Close, it returns when nothing of the bridge runs any more, is idempotent,
-// and must not be called by what it waits for, which are subscribers and their
-// handlers too. It panics if ctx is nil.
+// and must not be called by what it waits for, which are subscribers, their handlers
+// and hooks of the hubs too. It panics if ctx is nil.
 func (b *Bridge[T]) Shutdown(ctx context.Context) error {
 	checkContext("Shutdown", ctx)
 	b.stopIntake()
@@ -66,7 +66,7 @@ func (b *Bridge[T]) stopIntake() {
 
 // closeOverLocked closes over if nothing runs and nothing will.
 func (b *Bridge[T]) closeOverLocked() {
-	if !b.closed || b.running > 0 {
+	if !b.closed || len(b.live) > 0 {
 		return
 	}
 	select {
@@ -78,17 +78,17 @@ func (b *Bridge[T]) closeOverLocked() {
 
 // end ends r, because nobody is there or the bridge closes.
 func (t *topic[T]) end(r *run[T]) {
-	switch {
-	case t.b.intake.Err() == nil:
-		r.settleAcks()
-	case r.acks != nil:
+	if t.b.intake.Err() != nil && r.acks != nil {
 		t.drain() // while Run is there to acknowledge
-		r.settleAcks()
-	case t.b.now.Err() != nil:
-		t.hub.Close()
 	}
+	r.settleAcks()
 	r.cancel()
-	<-r.done
+	select {
+	case <-r.done:
+	case <-t.b.now.Done():
+		t.drain() // its subscribers do not wait for the source
+		<-r.done
+	}
 }
 
 // closeHub closes the hub, and if the bridge shuts down waits until it is drained.

@@ -218,6 +218,28 @@ func TestShutdown_Drains(t *testing.T) {
 	})
 }
 
+// A message that waits for room when Shutdown begins is not lost.
+func TestShutdown_BlockedDeliver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := bridgetest.NewMemory(log)
+		b := newBridge(t, m, bridge.WithHub(1, broadcast.Block))
+		s, other := subscribe(t, b, "a"), subscribe(t, b, "a", broadcast.WithBuffer(5))
+		publish(m, "a", "1", "2", "3")
+		synctest.Wait()
+		shutdown := async(func() error { return b.Shutdown(bg) })
+		shutdown.requireBlocked(t, "Shutdown")
+		for _, want := range []string{"1", "2"} {
+			time.Sleep(time.Second)
+			require.Equal(t, want, (<-s.C()).Value)
+		}
+		require.Equal(t, []string{"1", "2", "closed"}, taken(other))
+		time.Sleep(time.Second)
+		require.NoError(t, shutdown.returned(t, "Shutdown"))
+		require.Equal(t, []string{"closed"}, taken(s))
+		require.Zero(t, s.Stats().Dropped)
+	})
+}
+
 // At its deadline Shutdown closes and says what was left, and so does Close in the
 // middle of it. A second Shutdown has a deadline of its own.
 func TestShutdown_CutShort(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 // done with: a closed bridge goes on reporting its final totals.
 //
 // Patterns are labels, at most 100: the first ones that the bridge has had keep their
-// series, and all others are summed up as "other". That is 14 series for each. Totals
+// series, and all others are summed up as "other". That is up to 16 series for each. Totals
 // go on when a topic has stopped and starts again. Lag and warnings are exported only
 // if the source is a Lagger or Warner; for lag, only while it is known.
 //
@@ -113,7 +113,7 @@ func (c *collector[T]) Collect(ch chan<- prometheus.Metric) {
 func (c *collector[T]) totals(ch chan<- prometheus.Metric, label string, of *counters) {
 	total := func(name string, v uint64, labels ...string) {
 		labels = slices.Insert(labels, 0, label)
-		ch <- prometheus.MustNewConstMetric(c.desc[name], prometheus.CounterValue, float64(v), labels...)
+		ch <- prometheus.MustNewConstMetricWithCreatedTimestamp(c.desc[name], prometheus.CounterValue, float64(v), c.b.since, labels...)
 	}
 	total(messagesTotal, of.messages.Load())
 	total(bytesTotal, of.bytes.Load())

@@ -1,9 +1,11 @@
 package bridge_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -92,6 +94,41 @@ func TestCollector_Values(t *testing.T) {
 		after = gathered(t, c)
 		require.Equal(t, 4.0, after["broadcast_bridge_messages_total/a"])
 		require.Equal(t, 2.0, after["broadcast_bridge_slow_consumer_warnings_total/a"], "asked at the end of each Run")
+	})
+}
+
+// resetting is a source whose count of warnings begins anew with each Run.
+type resetting struct {
+	*bridgetest.Memory
+	n atomic.Uint64
+}
+
+func (r *resetting) Run(ctx context.Context, pattern string, from bridge.Position, sink bridge.Sink) error {
+	r.n.Store(0)
+	return r.Memory.Run(ctx, pattern, from, sink)
+}
+
+func (r *resetting) Warnings(string) uint64 { return r.n.Load() }
+
+// Warnings add up whether the source counts them for each Run or for all.
+func TestCollector_WarningsOfEachRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &resetting{Memory: bridgetest.NewMemory(radio)}
+		b := newBridge(t, m, bridge.WithLinger(0), bridge.WithBackoff(1, 1))
+		c := bridge.NewCollector("x", b)
+		for round := range uint64(3) {
+			s := subscribe(t, b, "a")
+			synctest.Wait()
+			m.n.Store(3)
+			require.Equal(t, float64(8*round+3), gathered(t, c)["broadcast_bridge_slow_consumer_warnings_total/a"])
+			m.n.Store(5)
+			m.Fail("a", errBad)
+			time.Sleep(time.Second)
+			m.n.Store(3)
+			s.Close()
+			synctest.Wait()
+			require.Equal(t, float64(8*round+8), gathered(t, c)["broadcast_bridge_slow_consumer_warnings_total/a"])
+		}
 	})
 }
 

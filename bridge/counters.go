@@ -72,15 +72,15 @@ func (t *topic[T]) counters() [2]*counters { return [2]*counters{&t.own, t.all} 
 
 // warnings add up what a Warner tells.
 type warnings struct {
-	busy atomic.Bool // somebody asks
-	last uint64      // what it told last; belongs to whoever is busy
+	free atomic.Bool // the topic has begun, and nobody asks
+	last uint64      // what it told last; belongs to whoever asks
 }
 
-// sinceWarnings has what was told before not count for the topic.
-func (t *topic[T]) sinceWarnings() {
-	if w, ok := t.b.src.(Warner); ok && t.warned.busy.CompareAndSwap(false, true) {
+// beginWarnings has what was told before the topic not count for it.
+func (t *topic[T]) beginWarnings() {
+	if w, ok := t.b.src.(Warner); ok {
 		t.warned.last = w.Warnings(t.pattern)
-		t.warned.busy.Store(false)
+		t.warned.free.Store(true)
 	}
 }
 
@@ -88,10 +88,10 @@ func (t *topic[T]) sinceWarnings() {
 // at it, the answer is theirs to add.
 func (t *topic[T]) sampleWarnings() {
 	w, ok := t.b.src.(Warner)
-	if !ok || !t.warned.busy.CompareAndSwap(false, true) {
+	if !ok || !t.warned.free.CompareAndSwap(true, false) {
 		return
 	}
-	defer t.warned.busy.Store(false)
+	defer t.warned.free.Store(true)
 	n := w.Warnings(t.pattern)
 	fresh := n
 	if n >= t.warned.last { // else it has begun anew

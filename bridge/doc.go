@@ -76,6 +76,7 @@
 // # Observing
 //
 // [Bridge.Topics] tells of each topic, [NewCollector] exports the network's side to
-// Prometheus with a bounded number of series, and [WithLogger] logs what goes wrong,
-// at most one line per second and kind.
+// Prometheus with a bounded number of series, and a bridge given to
+// broadcast.NewCollector the subscribers' side of all its hubs. [WithLogger] logs
+// what goes wrong, at most one line per second and kind.
 package bridge

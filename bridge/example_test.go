@@ -66,11 +66,12 @@ func ExampleGap() {
 		lost += e.Gap.Count
 		if lost == 3 {
 			fmt.Println("3 are missing:", e.Gap.Reason)
+		}
+		if lost >= 3 { // again for each that came before the connection was back
 			_ = system.Publish(ctx, "prices", []byte("42"))
 		}
 	}
-	// It prints this, unless the connection comes back after 42 was published, which is
-	// then missing too:
+	// Output:
 	// 3 are missing: disconnected
 	// 42
 }

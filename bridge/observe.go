@@ -15,6 +15,7 @@ type Lagger interface {
 // rules are those of Lagger.
 type Warner interface {
 	// Warnings returns how many such warnings there were for pattern. It may start
-	// again from 0 with each Run of the pattern: a bridge adds up what it sees.
+	// again from 0 with each Run of the pattern, and keeps what it had until then: a
+	// bridge adds up what it sees.
 	Warnings(pattern string) uint64
 }

@@ -78,7 +78,8 @@ func WithLinger(d time.Duration) Option {
 
 // WithFrom has fn say where a topic starts when its first subscriber comes, also
 // when it starts anew after its linger: a Position that an earlier Event had, or
-// empty for from now on. Without it, all start from now on. It is for sources with
+// empty for from now on; where the source has partitions, what its Merge has made of
+// those of several events. Without it, all start from now on. It is for sources with
 // Capabilities.Replay; New returns an error for others. With WithAck the system
 // keeps where a topic is, and fn counts only where it has nothing kept.
 //
@@ -124,9 +125,10 @@ func WithMaxBytes(n int) Option {
 //
 // Subscribers are then readers with Block: Subscribe returns an error, and so does
 // NewReader with another policy, except that BlockFor and a policy of the user's
-// own cannot be told from Block and are taken for it. A reader starts behind what was acknowledged, and
-// its window is the hub's ring, which is also how many messages the topic has in
-// hand: WithReplay is an error, WithBuffer and WithResumeAfter have no effect.
+// own cannot be told from Block and are taken for it. A reader starts behind what was
+// acknowledged, and its window is the hub's ring, which is also how many messages the
+// topic has in hand: WithReplay is an error, WithBuffer and WithResumeAfter have no
+// effect.
 // While there is no reader the intake pauses. What the last reader has not released
 // is the next one's, and not marked unless the system had to deliver it again.
 func WithAck() Option { return option(func(c *config) { c.ack = true }) }

@@ -116,11 +116,11 @@ func TestRestart_MergesPartitions(t *testing.T) {
 		}
 		src.fail <- errBad
 		time.Sleep(time.Minute)
-		src.next <- bridge.Message{Partition: "p1", Position: "p1:9", Data: []byte("y")}
+		src.next <- bridge.Message{Partition: "p2", Position: "p2:9", Data: []byte("y")}
 		src.fail <- errBad
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		require.Equal(t, []bridge.Position{"", "p0:1,p1:3,p2:4", "p0:1,p1:9,p2:4"}, src.froms)
+		require.Equal(t, []bridge.Position{"", "p0:1,p1:3,p2:4", "p0:1,p1:3,p2:9"}, src.froms)
 		require.Equal(t, []string{"x", "x", "x", "x", "x", "y"}, taken(s))
 	})
 }

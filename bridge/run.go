@@ -75,6 +75,7 @@ func (r *run[T]) Live() {
 		close(t.live)
 	}
 	t.b.mu.Unlock()
+	give(t.kick)
 	if again {
 		for _, c := range t.counters() {
 			c.reconnects.Add(1)
@@ -97,7 +98,7 @@ func (r *run[T]) Deliver(ctx context.Context, m *Message) error {
 	if err != nil {
 		return r.poisoned(m, err)
 	}
-	published, err := t.publish(r.ctx, Event[T]{
+	published, err := t.publish(Event[T]{
 		Topic: m.Topic, Partition: m.Partition, Value: value, Header: m.Header, Position: m.Position,
 		Time: m.Time, Redelivered: m.Redelivered, Gaps: t.gaps,
 	})
@@ -112,7 +113,7 @@ func (r *run[T]) Gap(ctx context.Context, g Gap) error {
 	if err := r.admit(ctx); err != nil {
 		return err
 	}
-	err := r.t.gap(r.ctx, g)
+	err := r.t.gap(g)
 	if err == nil && g.To != "" && r.acks == nil {
 		r.t.at.note(g.Partition, g.To) // the next Run need not find it once more
 	}
@@ -195,9 +196,10 @@ func (r *run[T]) refused(ctx context.Context, err error) error {
 	return err
 }
 
-// publish publishes e, and tells whether that was done, be it in part.
-func (t *topic[T]) publish(ctx context.Context, e Event[T]) (published bool, err error) {
-	err = t.hub.Publish(ctx, e)
+// publish publishes e, and tells whether that was done, be it in part. What waits for
+// room when Shutdown begins has until the end of the draining to find it.
+func (t *topic[T]) publish(e Event[T]) (published bool, err error) {
+	err = t.hub.Publish(t.b.now, e)
 	published = err == nil || errors.Is(err, broadcast.ErrPartial)
 	if published {
 		t.seq++
@@ -206,13 +208,13 @@ func (t *topic[T]) publish(ctx context.Context, e Event[T]) (published bool, err
 }
 
 // gap publishes g.
-func (t *topic[T]) gap(ctx context.Context, g Gap) error {
+func (t *topic[T]) gap(g Gap) error {
 	for _, c := range t.counters() {
 		c.gap(g)
 	}
 	t.b.journal.note(noteGap, t.pattern, &gapError{g})
 	t.gaps++
-	_, err := t.publish(ctx, Event[T]{
+	_, err := t.publish(Event[T]{
 		Topic: t.pattern, Partition: g.Partition, Time: time.Now(), Gaps: t.gaps, Gap: &g,
 	})
 	return err

@@ -105,7 +105,6 @@ const (
 	Restarted
 )
 
-// String returns the name of the reason, as it stands in metrics.
 func (r Reason) String() string {
 	switch r {
 	case Disconnected:

@@ -177,6 +177,23 @@ func TestStart_GivenUpBehindTheLastRun(t *testing.T) {
 	})
 }
 
+// The first subscriber is in the hub before the source delivers anything: nothing of
+// a replay is lost.
+func TestStart_FirstOfAReplay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := bridgetest.NewMemory(log)
+		publish(m, "a", "1", "2", "3")
+		b := newBridge(t, m, bridge.WithLinger(0), bridge.WithFrom(func(string) bridge.Position { return "1" }))
+		for range 1000 {
+			s := subscribe(t, b, "a")
+			require.Equal(t, "2", (<-s.C()).Value)
+			s.Close()
+			synctest.Wait() // else the topic may live on
+		}
+		require.Equal(t, 1000, m.Runs("a"))
+	})
+}
+
 // The same with those who give up and those who come at once.
 func TestStart_GivenUpConcurrentSafe(t *testing.T) {
 	for range 1000 {

@@ -45,8 +45,7 @@ type topic[T any] struct {
 	pending  int           // calls of Subscribe and NewReader that are at it
 	visits   uint64        // how many there ever were
 	ending   bool          // it has been decided that it stops: a new topic takes its place
-	prev     *topic[T]     // the one before it, which may still be ending; nil: none, or it is over
-	begun    bool          // it waits for nobody any more, and runs
+	prev     *topic[T]     // the one before it, whose end it waits for; nil: none, or it has come to run
 	everLive bool          // it was live once
 	live     chan struct{} // closed while it is live
 	gone     chan struct{} // closed when it has ended
@@ -132,7 +131,7 @@ func (t *topic[T]) awaitLive(ctx context.Context) error {
 
 // loop is the life of the topic.
 func (t *topic[T]) loop() {
-	defer t.over() // also when the source calls runtime.Goexit
+	defer t.over() // also when the function of WithFrom calls runtime.Goexit
 	t.reason = errors.New("bridge: the topic's goroutine has ended before its time: runtime.Goexit was called")
 	if !t.await(t.joined, nil) || !t.awaitTurn() {
 		t.reason = nil
@@ -150,7 +149,7 @@ func (t *topic[T]) awaitTurn() bool {
 		return false
 	}
 	t.b.mu.Lock()
-	t.begun, t.prev = true, nil
+	t.prev = nil
 	t.b.mu.Unlock()
 	return true
 }
@@ -158,7 +157,7 @@ func (t *topic[T]) awaitTurn() bool {
 // serve runs the source again and again, until the topic is to end, and returns why
 // if somebody is to know.
 func (t *topic[T]) serve() error {
-	t.sinceWarnings()
+	t.beginWarnings()
 	t.at.base = t.b.startOf(t.pattern)
 	for bound := time.Duration(0); ; {
 		r := t.run()
@@ -223,8 +222,7 @@ func (t *topic[T]) restarting(r *run[T]) {
 	t.live = make(chan struct{})
 	t.b.mu.Unlock()
 	if t.b.acker == nil && t.resume() == "" {
-		// It ends with the intake: when that is over nothing comes behind the gap.
-		_ = t.gap(t.b.intake, Gap{Reason: Restarted, Err: r.err})
+		_ = t.gap(Gap{Reason: Restarted, Err: r.err}) // an error: the bridge has closed
 	}
 }
 
@@ -254,6 +252,7 @@ func (t *topic[T]) await(ready <-chan struct{}, alarm <-chan time.Time) bool {
 		case <-alarm:
 			return true
 		case <-t.kick:
+			t.sampleWarnings() // a new Run is seen before it has as many as the last one
 		case <-lingered:
 			t.linger = nil
 			if !t.neededStill() {
@@ -318,7 +317,8 @@ func (t *topic[T]) over() {
 		t.handBackLocked()
 	}
 	close(t.done)
-	b.running--
+	add(&b.departed, t.hub.Stats())
+	delete(b.live, t)
 	b.closeOverLocked()
 }
 
@@ -336,7 +336,7 @@ func (t *topic[T]) handBackLocked() {
 // wait for: t, unless it has not begun. So topics that are given up do not pile up
 // behind a Run that takes its time to end.
 func (t *topic[T]) waitsForLocked() *topic[T] {
-	if t.begun || t.prev == nil {
+	if t.prev == nil {
 		return t
 	}
 	select {

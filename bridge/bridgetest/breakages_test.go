@@ -1,6 +1,7 @@
 package bridgetest_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -138,9 +139,16 @@ var breakages = []breakage{
 					}
 				}
 				last = *m
+				last.Data = bytes.Clone(m.Data)
 				return s.Deliver(ctx, m)
 			},
 		}
+	})},
+	{row: 2, name: "spoils a message", kind: "log", want: "nobody has sent", run: bending(func() *bent {
+		return &bent{deliver: func(ctx context.Context, s bridge.Sink, m *bridge.Message) error {
+			m.Data = append(m.Data, "?"...)
+			return s.Deliver(ctx, m)
+		}}
 	})},
 	{row: 2, name: "reports a gap where nothing is lost", kind: "log", want: "the system keeps", run: bending(func() *bent {
 		lives, due := 0, false

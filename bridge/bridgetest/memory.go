@@ -20,6 +20,8 @@ import (
 //
 // A position is the decimal number of a message, counted over all topics from 1. With
 // Capabilities.Wildcards a pattern is one of path.Match, else the name of a topic.
+// Key and Data are overwritten when Deliver has returned, so that a decode which keeps
+// them instead of a copy is found out.
 //
 // What Memory keeps of its messages, with Replay or Acks, it keeps until Truncate.
 type Memory struct {
@@ -88,7 +90,7 @@ func (m *Memory) Capabilities() bridge.Capabilities { return m.can }
 // Publish gives the system one message. The error is always nil: what is published
 // while nobody is connected is kept or lost.
 func (m *Memory) Publish(_ context.Context, topic string, data []byte) error {
-	m.Send(bridge.Message{Topic: topic, Data: data})
+	m.Send(bridge.Message{Topic: topic, Data: slices.Clone(data)})
 	return nil
 }
 

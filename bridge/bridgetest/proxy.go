@@ -71,12 +71,13 @@ func (p *Proxy) Accepted() int {
 
 // Cut resets all connections on both sides, and returns how many. New ones are
 // accepted as before.
-func (p *Proxy) Cut() int {
-	links := p.all()
-	for _, l := range links {
-		l.reset()
+func (p *Proxy) Cut() (cut int) {
+	for _, l := range p.all() {
+		if l.reset() {
+			cut++
+		}
 	}
-	return len(links)
+	return cut
 }
 
 // HalfClose ends the direction towards the client on all connections, which

@@ -65,16 +65,18 @@ func (l *link) dial(ctx context.Context) bool {
 	return !l.over
 }
 
-func (l *link) reset() {
+// reset returns false if it was done before.
+func (l *link) reset() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over {
-		return
+		return false
 	}
 	l.over = true
 	l.cancel()
 	reset(l.client)
 	reset(l.server)
+	return true
 }
 
 func (l *link) halfClose() {

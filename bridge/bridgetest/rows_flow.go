@@ -23,7 +23,7 @@ func needLossy(e *env) string {
 // Row 5: one subscriber that takes nothing and 99 good ones, under each policy that
 // loses.
 func testStuck(e *env) {
-	burst, bursts := 200, 10
+	const burst, bursts = 200, 5
 	for i, p := range []broadcast.Action{broadcast.DropNewest, broadcast.DropOldest, broadcast.Eject} {
 		var slowBefore uint64
 		if e.h.SlowConsumers != nil {

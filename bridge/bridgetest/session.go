@@ -243,8 +243,17 @@ func report(g bridge.Gap) action {
 	return func(ctx context.Context, sink bridge.Sink) error { return sink.Gap(ctx, g) }
 }
 
+// deliver lends a copy of msg, which is worth nothing afterwards.
 func deliver(msg bridge.Message) action {
-	return func(ctx context.Context, sink bridge.Sink) error { return sink.Deliver(ctx, &msg) }
+	return func(ctx context.Context, sink bridge.Sink) error {
+		lent := msg
+		lent.Key, lent.Data = slices.Clone(msg.Key), slices.Clone(msg.Data)
+		key, data := lent.Key, lent.Data
+		err := sink.Deliver(ctx, &lent)
+		clear(key)
+		clear(data)
+		return err
+	}
 }
 
 // fetchLocked is the next message of the log that is the session's, or the gap where

@@ -244,10 +244,16 @@ func (e *env) bridge(src bridge.Source, decode decodeFunc, opts ...bridge.Option
 	return b, w
 }
 
-// plain are the options for a row that does not care: no linger, a quick backoff, and
-// acknowledgements where the source wants them.
+// plain are the options for a row that does not care: no linger, a quick backoff,
+// acknowledgements where the source wants them, and no message that was not sent.
 func (e *env) plain(opts ...bridge.Option) []bridge.Option {
-	all := []bridge.Option{bridge.WithLinger(0), bridge.WithBackoff(time.Millisecond, 50*time.Millisecond)}
+	all := []bridge.Option{
+		bridge.WithLinger(0), bridge.WithBackoff(time.Millisecond, 50*time.Millisecond),
+		bridge.WithPoison(func(m *bridge.Message, err error) error {
+			e.Errorf("topic %q: a message that nobody has sent: %.40q: %v", m.Topic, m.Data, err)
+			return nil
+		}),
+	}
 	if e.can.Acks {
 		all = append(all, bridge.WithAck())
 	}
