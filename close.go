@@ -137,6 +137,7 @@ func (h *Hub[T]) Shutdown(ctx context.Context) error {
 			return fmt.Errorf("broadcast: shutdown: %s, and the last Handle that took them has returned", holders(undone))
 		}
 		if ctx.Err() != nil {
+			h.losses.hasten() // its goroutine need not outlive us by a second
 			return fmt.Errorf("broadcast: shutdown: %s: %w", holders(undone), causeOf(ctx))
 		}
 		if !warned && time.Since(start) > logEvery {

@@ -26,6 +26,7 @@ func TestWithLogger(t *testing.T) {
 	bubble(t, "Close flushes", logFlushedByClose)
 	bubble(t, "Shutdown waits for consumers and warns", logShutdown)
 	bubble(t, "Shutdown waits for the logger", logHangsInShutdown)
+	bubble(t, "a Shutdown that gives up has all logged at once", logShutdownGivesUp)
 }
 
 func logNothing(t *testing.T) {
@@ -319,4 +320,36 @@ func logHangsInShutdown(t *testing.T) {
 	close(resume)
 	require.NoError(t, hub.Shutdown(bg))
 	require.Equal(t, "0s events dropped subscriber=#1 dropped=1", l.take()[0])
+}
+
+// More goes wrong after the close than the lines that Close brings forward can
+// take: the last is due a second later, and comes when Shutdown gives up.
+func logShutdownGivesUp(t *testing.T) {
+	l := newLogbook()
+	hub := newHub[int](t, 8, broadcast.Block, l.option())
+	handled, holding := hub.Subscribe(), hub.Subscribe()
+	const panics = 5
+	for i := range panics {
+		require.NoError(t, hub.Publish(bg, i))
+	}
+	hub.Close()
+	ctx, cancel := context.WithTimeout(bg, 100*time.Millisecond)
+	defer cancel()
+	h := async(func() error {
+		return broadcast.Handle(bg, handled, func(context.Context, int) error {
+			time.Sleep(time.Millisecond)
+			panic("after the close")
+		})
+	})
+	require.ErrorIs(t, hub.Shutdown(ctx), context.DeadlineExceeded)
+	require.NoError(t, h.returned(t, "Handle of a closed hub"))
+	synctest.Wait()
+	require.Len(t, l.take(), 4, "the first, the two that Close brings forward, the rest")
+	var logged uint64
+	for _, line := range l.lines {
+		logged += line.attrs["panics"].Uint64()
+	}
+	require.EqualValues(t, panics, logged)
+	require.Equal(t, 100*time.Millisecond, l.lines[len(l.lines)-1].at)
+	require.Len(t, holding.C(), panics)
 }

@@ -145,6 +145,7 @@ var hubMutants = []mutant{
 	{"l1", "7", "a loss noted as the logger ends is never logged", one("log.go", "l.running = l.noted || some && !l.closed", "l.running = some && !l.closed"), "log-note", "Log", false},
 	{"l2", "7", "after Close the logger ends though more was noted", one("log.go", "l.running = l.noted || some && !l.closed", "l.running = (l.noted || some) && !l.closed"), "log-close", "Log", false},
 	{"l3", "7", "a publish that is blocked is never logged", one("wait.go", "if h.losses != nil && !h.warned {\n\t\tsooner", "if false {\n\t\tsooner"), "log-blocked", "Log", false},
+	{"l4", "7", "a Shutdown that gives up leaves the rest to be logged a second later", one("close.go", "h.losses.hasten() // its goroutine need not outlive us by a second\n", ""), "", "Log", false},
 	{"u1", "2", "a publish that is timed does not wait for readers", one("publish.go", "if err := h.take(ctx); err != nil {\n\t\treturn err\n\t}\n\tnext := h.seq.Load() + 1\n\tif next > h.gate.limit {", "if err := h.take(ctx); err != nil {\n\t\treturn err\n\t}\n\tnext := h.seq.Load() + 1\n\tif false {"), "timed-gate", "Collector", false},
 	{"u2", "4", "a publish that is timed does not wait for room", one("publish.go", "h.timed = start // else it belongs to the other histogram\n\t}\n\treturn h.land(ctx, event)", "h.timed = start\n\t}\n\th.turn.mu.Unlock()\n\treturn nil"), "timed", "Collector", false},
 	{"b1", "2", "a publish that waits for room does not count as blocked", one("wait.go", "h.blocked.Add(1)\n", ""), "block-cancel", "Stats|Law2", false},
