@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestParse(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, o.quick)
 	require.Equal(t, "x.md", o.out)
-	require.Equal(t, []string{"loop", "broadcast-channel", "broadcast-next", "broadcast-batch"}, names(o.peers))
+	require.Equal(t, []string{"loop", "broadcast-channel", "broadcast-next", "broadcast-batch", "broadcast-state"}, names(o.peers))
 	require.Equal(t, []string{"stuck", "latency"}, o.workloads, "in their order, each once")
 }
 
@@ -158,8 +159,18 @@ func TestPlan(t *testing.T) {
 				}
 			}
 			require.Len(t, workloads, len(all))
-			cells := len(s.cells(all)) - 4
-			require.Len(t, seen, len(peer.All())*(cells*s.runs+4))
+			want := 0
+			for _, c := range s.cells(all) {
+				runs := s.runs
+				if c.Workload == "misuse" {
+					runs = 1
+				}
+				want += runs * (len(peer.All()) - 1)
+				if slices.Contains([]string{"parked", "memory", "latency"}, c.Workload) {
+					want += runs // the coalescing hub
+				}
+			}
+			require.Len(t, seen, want)
 			require.Equal(t, steps, s.plan(peer.All(), all), "the same each time")
 		})
 	}

@@ -111,6 +111,9 @@ func (s scale) plan(peers []peer.Peer, workloads []string) (steps []step) {
 
 func (s scale) jobs(c work.Cell, peers []peer.Peer) (jobs []work.Job) {
 	for _, p := range peers {
+		if !p.TakesPart(c.Workload) {
+			continue
+		}
 		jobs = append(jobs, work.Job{Peer: p.Name, Cell: c, Pace: s.pace})
 	}
 	return jobs

@@ -7,6 +7,7 @@ package peer
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 )
 
@@ -56,7 +57,14 @@ type Peer struct {
 	Module string // its path, "" for what is written by hand
 	How    string // how it is used here, and what is to be known of it
 	Bounds bool   // a subscriber's buffer is bounded
+	State  bool   // it keeps the latest of each key, not every event
 	New    func(Config) Bus
+}
+
+// TakesPart tells whether the peer is put under a workload. What keeps the latest only
+// is not, where subscribers fall behind: it would be said to lose what it conflates.
+func (p Peer) TakesPart(workload string) bool {
+	return !p.State || slices.Contains([]string{"parked", "memory", "latency"}, workload)
 }
 
 // Baseline is the peer that all others are held against.
@@ -71,7 +79,7 @@ func All() []Peer {
 		handLoop, handList, handCond,
 		ethereum, libp2p, tailscale, cskr, dustin, asaskevich, watermillPeer, mobyPeer,
 		docker, kubernetes, samber, natsPeer,
-		ourChannel, ourNext, ourBatch,
+		ourChannel, ourNext, ourBatch, ourState,
 	}
 }
 

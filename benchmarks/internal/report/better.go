@@ -78,7 +78,7 @@ func (d *document) winners(k contest, c work.Cell) (own string, winners []winner
 	for _, name := range d.data.Peers {
 		p, ok := peer.Find(name)
 		s := d.index.absolute(c, name, k.metric)
-		if ok && p.Ours() && s.n > 0 && d.badness(c, name) == "" && (best.n == 0 || k.gain(s, best) > 1) {
+		if ok && p.Ours() && !p.State && s.n > 0 && d.badness(c, name) == "" && (best.n == 0 || k.gain(s, best) > 1) {
 			own, best = name, s
 		}
 	}
@@ -150,17 +150,14 @@ func (d *document) competitors() {
 		if !ok {
 			continue
 		}
-		version, buffers := "written here", "unbounded"
+		version := "written here"
 		if p.Module != "" {
 			version = p.Module + " " + d.data.Versions[p.Module]
 		}
 		if p.Ours() {
 			version = "this repository"
 		}
-		if p.Bounds {
-			buffers = "bounded"
-		}
-		rows = append(rows, []string{p.Name, p.Title, version, buffers, escape(p.How)})
+		rows = append(rows, []string{p.Name, p.Title, version, buffers(p), escape(p.How)})
 	}
 	table(&d.Builder, rows)
 }

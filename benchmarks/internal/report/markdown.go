@@ -106,10 +106,10 @@ func size(c work.Cell) string { return plural(c.Subscribers, "subscriber") }
 // as the loop it was by the metric. The loop's own row has what it measured.
 func (d *document) ratioTable(columns []work.Cell, metric string, heads []string, absolute func(work.Cell, spread) string) {
 	rows := [][]string{append([]string{"competitor"}, heads...)}
-	for _, name := range d.data.Peers {
+	for _, name := range d.peers(columns[0].Workload) {
 		row := []string{name}
 		if p, ok := peer.Find(name); ok && !p.Bounds {
-			row[0] += " (unbounded)"
+			row[0] += " (" + buffers(p) + ")"
 		}
 		for _, c := range columns {
 			switch {
@@ -128,6 +128,27 @@ func (d *document) ratioTable(columns []work.Cell, metric string, heads []string
 		rows = append(rows, row)
 	}
 	table(&d.Builder, rows)
+}
+
+// peers are those that take part in a workload.
+func (d *document) peers(workload string) (names []string) {
+	for _, name := range d.data.Peers {
+		if p, ok := peer.Find(name); !ok || p.TakesPart(workload) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// buffers is what a peer keeps for a subscriber that is behind.
+func buffers(p peer.Peer) string {
+	switch {
+	case p.State:
+		return "the latest of each key"
+	case p.Bounds:
+		return "bounded"
+	}
+	return "unbounded"
 }
 
 // star marks a throughput for which no buffer was ever full.
@@ -169,13 +190,14 @@ func (d *document) leaders(c work.Cell, metric string) (best, ours string) {
 	var bestNanos, oursNanos float64
 	for _, name := range d.data.Peers {
 		s := d.index.absolute(c, name, metric)
-		if s.n == 0 || d.badness(c, name) != "" {
+		p, ok := peer.Find(name)
+		if s.n == 0 || d.badness(c, name) != "" || p.State {
 			continue
 		}
 		if best == "" || s.mid < bestNanos {
 			best, bestNanos = name, s.mid
 		}
-		if p, ok := peer.Find(name); ok && p.Ours() && (ours == "" || s.mid < oursNanos) {
+		if ok && p.Ours() && (ours == "" || s.mid < oursNanos) {
 			ours, oursNanos = name, s.mid
 		}
 	}

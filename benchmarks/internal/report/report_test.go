@@ -109,6 +109,7 @@ func TestBetter(t *testing.T) {
 		"list":              {10, 10, 10},
 		"broadcast-channel": {90, 91, 92},
 		"broadcast-batch":   {50, 51, 60},
+		"broadcast-state":   {1, 1, 1}, // another promise: not compared
 	})
 	for i := range results {
 		if results[i].Job.Peer == "list" && results[i].Run == 1 {
@@ -118,6 +119,8 @@ func TestBetter(t *testing.T) {
 	d := documentOf(results)
 	own, winners := d.winners(contests[0], cell)
 	require.Equal(t, "broadcast-batch", own)
+	best, ours := d.leaders(cell, work.EventNanos)
+	require.Equal(t, []string{"cond", "broadcast-batch"}, []string{best, ours})
 	require.Equal(t, []winner{{"cond", 51.0 / 21, false}, {"dustin", 51.0 / 49, true}}, winners)
 	d.better()
 	require.Contains(t, d.String(),

@@ -71,7 +71,7 @@ func (d *document) publishers() {
 		rows[0] = append(rows[0], fmt.Sprintf("%d publishers, %s", c.Publishers, size(c)))
 	}
 	rows[0] = append(rows[0], "one order")
-	for _, name := range d.data.Peers {
+	for _, name := range d.peers("publishers") {
 		row := []string{name}
 		one := "yes"
 		for _, c := range list {
@@ -103,7 +103,7 @@ func (d *document) stuck() {
 		d.printf("One takes an event and never returns. \"Kept\" is the rate of the others, as a part of their rate without it. What is " +
 			"held for the stuck one is per event published, and grows without end where it is not 0.\n\n")
 		rows := [][]string{{"competitor", "kept", "held per event", "what the others got"}}
-		for _, name := range d.data.Peers {
+		for _, name := range d.peers("stuck") {
 			kept := d.index.absolute(c, name, work.Kept)
 			held := d.index.absolute(c, name, work.HeldBytes)
 			row := []string{name, ranged(scaled(kept, 100), " %"), ranged(whole(held), " B"), "everything"}
@@ -135,7 +135,7 @@ func (d *document) memory() {
 		d.printf("Of %s with buffers of %s events of 64 bytes, the goroutine of each included. The ratio is the "+
 			"loop's memory to the competitor's.\n\n", size(c), count(c.Buffer))
 		rows := [][]string{{"competitor", "heap", "stacks", "goroutines", "ratio"}}
-		for _, name := range d.data.Peers {
+		for _, name := range d.peers("memory") {
 			if bad := d.badness(c, name); bad != "" {
 				rows = append(rows, []string{name, bad, "", "", ""})
 				continue
@@ -158,7 +158,7 @@ func (d *document) churn() {
 		d.printf("A thousand times a second one goroutine subscribes and unsubscribes, while events go to %s that must lose nothing. "+
 			"\"Kept\" is their rate, as a part of that without churn. What stays behind is in goroutines per 1,000 pairs.\n\n", size(c))
 		rows := [][]string{{"competitor", "a pair takes", "ratio", "kept", "goroutines left"}}
-		for _, name := range d.data.Peers {
+		for _, name := range d.peers("churn") {
 			if r, bad := d.index.bad(c, name); bad {
 				rows = append(rows, []string{name, escape(string(r.Outcome) + ": " + r.Detail), "", "", ""})
 				continue
@@ -188,7 +188,7 @@ func (d *document) misuse() {
 			}
 		}
 	}
-	for _, name := range d.data.Peers {
+	for _, name := range d.peers("misuse") {
 		row := []string{name}
 		for _, c := range list {
 			row = append(row, d.misused(c, name))
@@ -224,7 +224,7 @@ func (d *document) latency() {
 			"it. The publisher spins between two events, so that its timer is not what is measured. The ratio is that of the "+
 			"99th percentile.\n\n", count(rate), size(c))
 		rows := [][]string{{"competitor", "median", "99 %", "99.9 %", "largest", "ratio"}}
-		for _, name := range d.data.Peers {
+		for _, name := range d.peers("latency") {
 			if r, bad := d.index.bad(c, name); bad {
 				rows = append(rows, []string{name, escape(string(r.Outcome) + ": " + r.Detail), "", "", "", ""})
 				continue
