@@ -18,7 +18,8 @@ import (
 // subscriptions after that: those with room have the event before it waits. It
 // costs O(subscriptions), the same for any number of readers, and allocates
 // nothing unless it waits or ejects, but one chunk for every 64 events if there
-// is a ring. It panics if ctx is nil, and when a filter or policy does.
+// are readers without Block. It panics if ctx is nil, and when a filter or policy
+// does.
 func (h *Hub[T]) Publish(ctx context.Context, event T) error {
 	checkContext("Publish", ctx)
 	if ctx.Err() != nil {

@@ -134,7 +134,7 @@ func (r *Reader[T]) fallBack() {
 
 // chunkOf returns the chunk that holds what comes behind cursor, or nil.
 func (r *Reader[T]) chunkOf(cursor uint64) *chunk[T] {
-	if r.chunk == nil || r.chunk.index != cursor/chunkLen {
+	if r.chunk == nil || r.chunk.index.Load() != cursor/chunkLen {
 		r.chunk = r.ring.chunk(cursor / chunkLen)
 	}
 	return r.chunk

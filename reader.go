@@ -88,7 +88,7 @@ func (r *Reader[T]) Next(ctx context.Context) (T, error) {
 	if behind := r.hub.counters.seq.Load() - cursor; p&^posOne == cursor<<posShift && behind-1 < r.window &&
 		r.keep == nil && r.read == cursor && ctx.Err() == nil {
 		c := r.chunk
-		if c != nil && c.index == cursor/chunkLen && r.pos.CompareAndSwap(p, (cursor+1)<<posShift|posOne) {
+		if c != nil && c.index.Load() == cursor/chunkLen && r.pos.CompareAndSwap(p, (cursor+1)<<posShift|posOne) {
 			r.read, r.seq = cursor+1, cursor+1
 			r.missed, r.gap = r.gap, 0
 			return c.slots[cursor%chunkLen], nil

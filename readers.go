@@ -114,6 +114,7 @@ func (h *Hub[T]) joinReaderLocked(r *Reader[T], c subscribeConfig) {
 	r.pos.Store(start << posShift)
 	r.at = int32(len(h.readers[r.kind]))
 	h.readers[r.kind] = append(h.readers[r.kind], r)
+	r.ring.join(r.kind)
 	h.registry.join(r)
 	if missed > 0 {
 		h.loseReader(r, droppedOldest, missed)
@@ -206,6 +207,7 @@ func (h *Hub[T]) forgetReaderLocked(r *Reader[T]) {
 	list[r.at] = last
 	last.at = r.at
 	h.readers[r.kind] = shrunk(list)
+	r.ring.leave(r.kind)
 	h.gate.leaveNear(r)
 	if r.kind.gates() {
 		if len(h.readers[kindBlock])+len(h.readers[kindAsk]) == 0 {

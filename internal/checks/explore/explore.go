@@ -53,6 +53,8 @@ func New(ctx context.Context, replace map[string]string) (*Explorer, error) {
 		Replace: replace,
 		// They only add up what they are told, for Prometheus.
 		Leave: []string{"metrics.go", "meters.go"},
+		// A ring uses its chunks again.
+		Shared: []string{"slots"},
 		Consts: map[string]string{
 			"maxSelect":      "2", // so that a publisher that waits for three needs a helper
 			"maxYields":      "1", // a publisher that yields more often before it parks takes the same ways

@@ -38,6 +38,10 @@ type Package struct {
 	// Leave names files that stay as they are: nobody waits in them, and what they
 	// share with others is not the package's.
 	Leave []string
+	// Shared names fields of plain memory that is written again while others may look
+	// at it: each use is a step of its own, so that orders are tried in which it comes
+	// late.
+	Shared []string
 	// Consts gives constants other values, to make the space of schedules smaller.
 	Consts map[string]string
 }
@@ -80,7 +84,7 @@ func (p Package) Overlay(dir string) (string, error) {
 			continue
 		}
 		setConsts(f, left)
-		w := &rewriter{fset: fset, info: info, pkg: pkg}
+		w := &rewriter{fset: fset, info: info, pkg: pkg, shared: p.Shared}
 		f.Comments = nil
 		text, err := w.file(f)
 		if err != nil {

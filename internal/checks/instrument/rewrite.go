@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
+	"slices"
 
 	"golang.org/x/tools/go/ast/astutil"
 )
@@ -14,6 +15,8 @@ type rewriter struct {
 	fset *token.FileSet
 	info *types.Info
 	pkg  *types.Package
+	// shared names the fields whose use is a step.
+	shared []string
 	// plan says what is to become of a node. It is made before anything changes,
 	// because what has changed has no types.
 	plan     map[ast.Node]func(c *astutil.Cursor)
@@ -84,6 +87,7 @@ func (w *rewriter) look(n ast.Node) bool {
 		w.lookCall(n)
 	case *ast.SelectorExpr:
 		w.lookValue(n)
+		w.lookField(n)
 	}
 	return true
 }
@@ -111,6 +115,17 @@ func (w *rewriter) lookValue(n *ast.SelectorExpr) {
 	case "sync", "sync/atomic", "time", "context", "reflect", "runtime", "iter":
 		w.refuse(n, types.ExprString(n)+" as a value")
 	}
+}
+
+// lookField plans the step before a shared field is used.
+func (w *rewriter) lookField(n *ast.SelectorExpr) {
+	sel := w.info.Selections[n]
+	if sel == nil || sel.Kind() != types.FieldVal || !slices.Contains(w.shared, n.Sel.Name) {
+		return
+	}
+	label := w.label(n, types.ExprString(n))
+	addr := w.address(n.X)
+	w.plan[n] = func(*astutil.Cursor) { n.X = w.call("Point", addr(n.X), label) }
 }
 
 // mayBeChan tells whether a value of type t can be a channel. That of a type parameter

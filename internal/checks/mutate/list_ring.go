@@ -4,7 +4,12 @@ package main
 var ringMutants = []mutant{
 	{"m20", "6", "a reader looks again before it has parked instead of after", one("park.go", "l.enter(p)\n\t\tif ready() {\n\t\t\tl.leave(p)\n\t\t\treturn nil\n\t\t}", "if ready() {\n\t\t\treturn nil\n\t\t}\n\t\tl.enter(p)"), "park-one", "Law6|Park", false},
 	{"m21", "6", "the waker stops though it was told to look again", one("park.go", "if l.waker.CompareAndSwap(wakerRunning, wakerIdle) {\n\t\t\treturn\n\t\t}\n\t\tl.waker.Store(wakerRunning)", "l.waker.Store(wakerIdle)\n\t\treturn"), "park-waves|park-three", "Park", false},
-	{"m22", "1", "a chunk is used again", one("ring.go", "r.last = &chunk[T]{index: index}", "if old := r.dir[index%uint64(len(r.dir))].Load(); old != nil {\n\t\told.index, r.last = index, old\n\t\treturn\n\t}\n\tr.last = &chunk[T]{index: index}"), "skip|skip-batch", "Ring|Reader|Law7", false},
+	{"m22", "1", "a chunk is used again whoever may read it", one("ring.go", "return r.loose == 0 && c.index.Load() >= r.kept", "return true"), "skip|skip-batch|reuse-leave", "Ring|Reader|Law7", false},
+	{"n1", "1", "a chunk is used again beside readers that are not waited for", one("ring.go", "return r.loose == 0 && ", "return "), "reuse-join", "Ring|Reader|Law7", false},
+	{"n2", "1", "a chunk is used again while one who has left may copy from it", one("ring.go", " && c.index.Load() >= r.kept", ""), "reuse-leave", "Ring|Reader|Law7", false},
+	{"n3", "1", "only joins before the first event count where chunks are used again", one("ring.go", "if kind != kindBlock {\n\t\tr.loose++", "if kind != kindBlock && r.last == nil {\n\t\tr.loose++"), "reuse-join", "Ring|Reader|Law7", false},
+	{"n4", "6", "readers that have left keep chunks from being used again", one("ring.go", "if kind != kindBlock {\n\t\tr.loose--\n\t}\n", "_ = kind\n"), "", "Ring", false},
+	{"n5", "1", "the one that left last is forgotten when another leaves", one("ring.go", "r.kept = r.last.index.Load() + 1", "r.kept = r.last.index.Load()"), "reuse-leave", "Ring|Reader|Law7", false},
 	{"m23", "2", "a reader skips one more than it must", one("reader.go", "over := upTo - cursor - r.window;", "over := upTo - cursor - r.window + 1;"), "skip", "Law2|Law6", false},
 	{"m24", "4", "a reader that leaves does not free the publisher that waits for it", one("readers.go", "if p&posGated != 0 {\n\t\th.kickPublisher()\n\t}\n\tr.ring", "r.ring"), "gate-leave", "Law4|Gate", false},
 	{"m25", "1", "what is replayed to a channel is one too few of what it counts as offered", one("replay.go", "h.joinLocked(s, uint64(len(events)))", "h.joinLocked(s, uint64(len(events))+1)"), "replay", "Replay", false},

@@ -15,6 +15,7 @@ type follower struct {
 	before int // as many events had been published for sure when NewReader was called
 	after  int // as many at most when it had returned
 	got    []int
+	seqs   []uint64 // what Seq said of each in got; not for batches
 	missed uint64
 	first  uint64 // the number it joined behind
 	last   error  // of the last read
@@ -57,7 +58,7 @@ func (w *world) next(r *follower, ctx context.Context) bool {
 		w.Errorf("law 2: Seq = %d, want %d + %d missed + 1", r.Seq(), before, r.Missed())
 	}
 	r.missed += r.Missed()
-	r.got = append(r.got, e)
+	r.got, r.seqs = append(r.got, e), append(r.seqs, r.Seq())
 	return true
 }
 
@@ -98,6 +99,9 @@ func (w *world) follows(r *follower, timeline []int) {
 		at := slices.Index(timeline, e)
 		if at <= place || at < 0 {
 			w.Fatalf("law 1: reader %d (%v) got %v of %v", st.ID, r.policy, r.got, timeline)
+		}
+		if i < len(r.seqs) && uint64(at)+1 != r.seqs[i] {
+			w.Errorf("law 1: reader %d got %d as number %d of %v", st.ID, e, r.seqs[i], timeline)
 		}
 		if i == 0 && at < int(r.first) {
 			w.Errorf("law 1: reader %d got %v, but joined behind %d", st.ID, r.got, r.first)

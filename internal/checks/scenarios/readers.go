@@ -30,6 +30,10 @@ var readers = []Scenario{
 	{"eject-read", "a reader with Eject that reads at that moment, and one that closes", ejectRead},
 	{"skip", "a reader that skips ahead, against Stats", skip},
 	{"skip-batch", "a reader that skips ahead and reads batches, beside a Block subscription", skipBatch},
+	{"reuse", "a Block reader, and chunks of a small ring that are used again", func(x *sched.X) { reuse(x, (*world).reads) }},
+	{"reuse-batch", "the same with batches", func(x *sched.X) { reuse(x, (*world).batches) }},
+	{"reuse-leave", "a Block reader that closes in the middle of a read, and a publisher that uses its chunk again", reuseLeave},
+	{"reuse-join", "a reader that skips ahead joins with a replay, and a publisher that would use its chunk again", reuseJoin},
 	{"ring-first", "the first reader makes the ring during a publish", ringFirst},
 	{"replay", "a reader and a subscription with replays join during a publish", replay},
 	{"resume", "a reader resumes during a publish", resume},
@@ -205,6 +209,30 @@ func skipBatch(x *sched.X) {
 	w.publishes("publisher", bg, 1, 2, 3)
 	w.batches("reader", r, bg, 1)
 	w.receives("consumer", s, 1)
+}
+
+// reuse is a ring of two chunks of two events, so that the fifth is in the place of the first.
+func reuse(x *sched.X, reads func(*world, string, *follower, context.Context, int)) {
+	w := newWorld(x, broadcast.WithRing(2))
+	r := w.follow(broadcast.Block, 2)
+	w.publishes("publisher", bg, 1, 2, 3, 4, 5)
+	reads(w, "reader", r, bg, 3)
+}
+
+func reuseLeave(x *sched.X) {
+	w := newWorld(x, broadcast.WithRing(2))
+	r := w.follow(broadcast.Block, 2)
+	w.fill(1, 2)
+	w.reads("reader", r, bg, 1)
+	w.Go("closer", r.Close)
+	w.publishes("publisher", bg, 3, 4, 5)
+}
+
+func reuseJoin(x *sched.X) {
+	w := newWorld(x, broadcast.WithRing(2))
+	w.fill(1, 2)
+	w.Go("joiner", func() { w.next(w.follow(broadcast.DropOldest, 2, broadcast.WithReplay(2)), bg) })
+	w.publishes("publisher", bg, 3, 4, 5)
 }
 
 func ringFirst(x *sched.X) {
