@@ -6,8 +6,8 @@
 //
 // # Usage
 //
-// A [Source] stands for the system; packages beside this one have them, and
-// package bridgetest has one in memory. Decode turns a message into a value:
+// A [Source] stands for the system: module natsbridge beside this package has those of
+// NATS, and package bridgetest has one in memory. Decode turns a message into a value:
 //
 //	b, err := bridge.New(source, func(m *bridge.Message) (Order, error) {
 //		var o Order
