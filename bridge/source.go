@@ -105,6 +105,7 @@ const (
 	Restarted
 )
 
+// String is the reason as logs and metrics name it.
 func (r Reason) String() string {
 	switch r {
 	case Disconnected:

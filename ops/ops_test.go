@@ -21,6 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/gobroadcast/broadcast"
+	"github.com/gobroadcast/broadcast/bridge"
+	"github.com/gobroadcast/broadcast/bridge/bridgetest"
 )
 
 const observing = "../docs/observing.md"
@@ -56,6 +58,9 @@ func TestEveryNameExists(t *testing.T) {
 	for _, record := range records(t) {
 		known[record] = true
 	}
+	for _, name := range ofBridge(t) {
+		known[name] = true
+	}
 	for _, file := range []string{"dashboard.json", "rules.yaml", "rules_test.yaml", observing} {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			names := metricNames(read(t, file))
@@ -74,6 +79,31 @@ func TestEveryMetricIsShownAndExplained(t *testing.T) {
 		require.Contains(t, shown, name, "no panel shows it")
 		requireText(t, page, "`"+name+"`", "no line explains it")
 	}
+}
+
+func TestEveryMetricOfABridgeIsExplained(t *testing.T) {
+	page := read(t, observing)
+	for _, name := range ofBridge(t) {
+		requireText(t, page, "| `"+name+"` |", "no line explains it")
+	}
+}
+
+// ofBridge are the names that the collector of a bridge may expose.
+func ofBridge(t *testing.T) (names []string) {
+	t.Helper()
+	b, err := bridge.New(bridgetest.NewMemory(bridge.Capabilities{}), func(*bridge.Message) (int, error) { return 0, nil })
+	require.NoError(t, err)
+	t.Cleanup(b.Close)
+	descs := make(chan *prometheus.Desc)
+	go func() {
+		bridge.NewCollector("test", b).Describe(descs)
+		close(descs)
+	}()
+	for d := range descs {
+		names = append(names, submatch(t, `fqName: "(\w+)"`, d.String()))
+	}
+	require.NotEmpty(t, names)
+	return names
 }
 
 func TestDashboard(t *testing.T) {

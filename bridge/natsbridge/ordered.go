@@ -34,7 +34,7 @@ import (
 // message of the stream when numbers are skipped, once for all messages that have come
 // by then, and at a heartbeat if the stream has grown.
 //
-// A Run costs the server one consumer, which is gone with it, or 5 minutes after the
+// A Run costs the server one consumer, which is gone with it, or 10 seconds after the
 // process if that had no time. In the process it costs two goroutines and, beside what
 // the bridge keeps, the messages that WithBatch allows.
 type Stream struct {
@@ -111,8 +111,10 @@ type ordered struct {
 	name  string // of the consumer that may be there
 }
 
-// inactive is after what time the server forgets a consumer that nobody asks.
-const inactive = 5 * time.Minute
+// inactive is after what time the server forgets a consumer that nobody asks: that of
+// a process that has died, or of a Run that waits for its subscribers, which makes
+// another one.
+const inactive = 10 * time.Second
 
 func (o *ordered) open(ctx context.Context, info *jetstream.StreamInfo) error {
 	f := o.f
@@ -124,7 +126,9 @@ func (o *ordered) open(ctx context.Context, info *jetstream.StreamInfo) error {
 	}
 	f.missing(info)
 	o.name = "broadcast-" + rand.Text()
-	made, err := f.js.CreateConsumer(ctx, f.name, jetstream.ConsumerConfig{
+	patient, end := outlive(ctx)
+	defer end()
+	made, err := f.js.CreateConsumer(patient, f.name, jetstream.ConsumerConfig{
 		Name: o.name, Description: "one process, for its subscribers", FilterSubject: f.pattern,
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.mark + 1,
 		AckPolicy: jetstream.AckNonePolicy, MaxDeliver: 1,
@@ -138,6 +142,27 @@ func (o *ordered) open(ctx context.Context, info *jetstream.StreamInfo) error {
 	f.session.limits(&f.streamConfig)
 	f.session.consumer, f.session.delivered = o.name, 0
 	return nil
+}
+
+// outlive is ctx for a while longer: the server may do what it is asked for last before
+// what it was asked for first, and a consumer would be deleted before it is made.
+func outlive(ctx context.Context) (context.Context, func()) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		defer cancel()
+		select {
+		case <-longer.Done():
+		case <-time.After(closingTime):
+		}
+	})
+	return longer, func() {
+		cancel()
+		if !stop() {
+			<-done
+		}
+	}
 }
 
 func (o *ordered) delete(ctx context.Context) error {
