@@ -69,6 +69,16 @@ func drive(ctx context.Context, p plan) (total sums, stats broadcast.Stats, err 
 		broken = append(broken, err)
 		enough()
 	}
+	gone := func(c *consumer) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if !c.closed {
+			unread = append(unread, c)
+			return nil
+		}
+		total.add(c.sums())
+		return c.policy()
+	}
 	for i := range p.publishers {
 		running.Go(func() {
 			n, gave, err := publish(ctx, hub, uint32(i), p)
@@ -85,17 +95,7 @@ func drive(ctx context.Context, p plan) (total sums, stats broadcast.Stats, err 
 			for ctx.Err() == nil {
 				c := newConsumer(hub, rng, p)
 				err := c.consume(ctx, &delivered)
-				mu.Lock()
-				if c.closed {
-					total.add(c.sums())
-				} else {
-					unread = append(unread, c)
-				}
-				mu.Unlock()
-				if c.closed {
-					err = errors.Join(err, c.policy())
-				}
-				if err != nil {
+				if err = errors.Join(err, gone(c)); err != nil {
 					fail(err)
 				}
 				if delivered.Load() >= p.deliveries {

@@ -156,33 +156,42 @@ func Explore(t *testing.T, build func(*X), o Options, report func(Result)) Resul
 		}
 		one(&replay{path: path}, true)
 	case o.Random > 0:
-		length := 100
-		if o.Depth == 0 {
-			o.Depth = 3
-		}
-		for i := range o.Random {
-			p := newRandom(o.Seed+uint64(i), o.Depth, length)
-			more := one(p, false)
-			length = max(length, p.steps)
-			if !more {
-				break
-			}
-		}
+		atRandom(o, one)
 	default:
-		s := &search{bound: o.Bound}
-		for {
-			more := one(s, false)
-			if !s.next() {
-				res.Complete = true
-				break
-			}
-			if !more {
-				break
-			}
-		}
+		res.Complete = depthFirst(o, one)
 	}
 	res.Seconds = time.Since(start).Seconds()
 	return res
+}
+
+// atRandom runs as many random schedules as o says, or until one says that it is enough.
+func atRandom(o Options, one func(plan, bool) (more bool)) {
+	length := 100
+	if o.Depth == 0 {
+		o.Depth = 3
+	}
+	for i := range o.Random {
+		p := newRandom(o.Seed+uint64(i), o.Depth, length)
+		more := one(p, false)
+		length = max(length, p.steps)
+		if !more {
+			return
+		}
+	}
+}
+
+// depthFirst runs all schedules within the bound, and tells whether it came to the end.
+func depthFirst(o Options, one func(plan, bool) (more bool)) (complete bool) {
+	s := &search{bound: o.Bound}
+	for {
+		more := one(s, false)
+		if !s.next() {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 // tellEvery is the shortest time between two reports of progress.

@@ -47,13 +47,7 @@ func run() error {
 		list  = flag.Bool("list", false, "list the scenarios")
 		jobs  = flag.Int("j", runtime.GOMAXPROCS(0), "how many scenarios at once")
 	)
-	flag.IntVar(&o.Bound, "bound", 1, "how many preemptions at most")
-	flag.IntVar(&o.Random, "random", 0, "how many random schedules for each scenario, instead of all")
-	flag.IntVar(&o.Depth, "depth", 3, "how many orderings the bugs need that a random schedule is made for")
-	flag.Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "of the first random schedule")
-	flag.StringVar(&o.Schedule, "schedule", "", "the one to repeat; needs -scenario")
-	flag.IntVar(&o.Most, "most", 0, "cut each scenario after so many schedules")
-	flag.DurationVar(&o.Budget, "budget", 0, "cut each scenario after this time")
+	optionFlags(&o)
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), help)
 		flag.PrintDefaults()
@@ -62,24 +56,15 @@ func run() error {
 	if err := check(o, *jobs); err != nil {
 		return err
 	}
-	pattern, err := regexp.Compile("^(" + *which + ")$")
-	if err != nil {
-		return err
-	}
-	var chosen []string
-	for _, s := range scenarios.All {
-		if *which == "" || pattern.MatchString(s.Name) {
-			chosen = append(chosen, s.Name)
-			if *list {
-				fmt.Printf("%-26s %s\n", s.Name, s.About)
-			}
-		}
-	}
+	chosen, err := choose(*which)
 	switch {
+	case err != nil:
+		return err
 	case *list:
+		for _, s := range chosen {
+			fmt.Printf("%-26s %s\n", s.Name, s.About)
+		}
 		return nil
-	case len(chosen) == 0:
-		return fmt.Errorf("no scenario matches %q: see -list", *which)
 	case o.Schedule != "" && len(chosen) != 1:
 		return errors.New("a schedule belongs to one scenario: pass -scenario too")
 	}
@@ -95,17 +80,49 @@ func run() error {
 	defer e.Close()
 	e.Progress = os.Stderr
 	if o.Schedule != "" {
-		return one(ctx, e, chosen[0], o)
+		return one(ctx, e, chosen[0].Name, o)
 	}
 	if o.Random > 0 {
 		fmt.Printf("random schedules, -seed %d -depth %d\n", o.Seed, o.Depth)
 	}
 	fmt.Printf("%-26s %12s %10s %8s\n", "scenario", "schedules", "", "time")
-	reports := e.All(ctx, chosen, o, *jobs, func(r explore.Report) { fmt.Println(r) })
+	var names []string
+	for _, s := range chosen {
+		names = append(names, s.Name)
+	}
+	reports := e.All(ctx, names, o, *jobs, func(r explore.Report) { fmt.Println(r) })
 	if ctx.Err() != nil {
 		return errStopped
 	}
 	return explore.Summary(os.Stdout, reports)
+}
+
+// optionFlags are those that say how to search.
+func optionFlags(o *sched.Options) {
+	flag.IntVar(&o.Bound, "bound", 1, "how many preemptions at most")
+	flag.IntVar(&o.Random, "random", 0, "how many random schedules for each scenario, instead of all")
+	flag.IntVar(&o.Depth, "depth", 3, "how many orderings the bugs need that a random schedule is made for")
+	flag.Uint64Var(&o.Seed, "seed", uint64(time.Now().UnixNano()), "of the first random schedule")
+	flag.StringVar(&o.Schedule, "schedule", "", "the one to repeat; needs -scenario")
+	flag.IntVar(&o.Most, "most", 0, "cut each scenario after so many schedules")
+	flag.DurationVar(&o.Budget, "budget", 0, "cut each scenario after this time")
+}
+
+// choose returns the scenarios whose names match the expression, all for an empty one.
+func choose(which string) (chosen []scenarios.Scenario, err error) {
+	pattern, err := regexp.Compile("^(" + which + ")$")
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range scenarios.All {
+		if which == "" || pattern.MatchString(s.Name) {
+			chosen = append(chosen, s)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no scenario matches %q: see -list", which)
+	}
+	return chosen, nil
 }
 
 var errStopped = errors.New("stopped")
