@@ -113,8 +113,8 @@ func TestAllocs_Others(t *testing.T) {
 	}))
 }
 
-// A publish to a ring allocates one chunk for every 64 events, and reading nothing,
-// whatever the readers do.
+// A publish to a ring allocates at most one chunk for every 64 events, and reading
+// nothing, whatever the readers do. (TestRing_UsesChunksAgain has those who need none.)
 func TestAllocs_Readers(t *testing.T) {
 	for _, p := range []broadcast.Policy{
 		broadcast.Block, broadcast.DropOldest,

@@ -186,10 +186,12 @@ func (h *Hub[T]) sortReaders(next uint64) error {
 			break
 		}
 		r := h.readers[kindBlock][i]
-		if limit := r.limit(); limit < next+uint64(h.ringCap)/2 {
+		switch limit := r.limit(); {
+		case r.near != 0: // it has taken the place of one who left meanwhile
+		case limit < next+uint64(h.ringCap)/2:
 			g.near = append(g.near, r)
 			r.near = int32(len(g.near))
-		} else {
+		default:
 			g.far = min(g.far, limit)
 		}
 		if i%sweepSome == 0 && i > 0 {

@@ -17,9 +17,8 @@ import (
 // closes or ctx ends. For readers it waits before the event is published, for
 // subscriptions after that: those with room have the event before it waits. It
 // costs O(subscriptions), the same for any number of readers, and allocates
-// nothing unless it waits or ejects, but one chunk for every 64 events if there
-// are readers without Block. It panics if ctx is nil, and when a filter or policy
-// does.
+// nothing unless it waits or ejects, but at most one chunk for every 64 events if
+// there is a ring. It panics if ctx is nil, and when a filter or policy does.
 func (h *Hub[T]) Publish(ctx context.Context, event T) error {
 	checkContext("Publish", ctx)
 	if ctx.Err() != nil {

@@ -207,7 +207,7 @@ func (h *Hub[T]) forgetReaderLocked(r *Reader[T]) {
 	list[r.at] = last
 	last.at = r.at
 	h.readers[r.kind] = shrunk(list)
-	r.ring.leave(r.kind)
+	r.ring.leave(r.kind, h.seq.Load())
 	h.gate.leaveNear(r)
 	if r.kind.gates() {
 		if len(h.readers[kindBlock])+len(h.readers[kindAsk]) == 0 {

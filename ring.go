@@ -76,25 +76,25 @@ func (r *ring[T]) grow(index uint64) {
 // claimed an event behind c: windows are no larger than the ring, and the ring has one
 // chunk more than the window needs. It copies what it has claimed from one chunk before
 // it claims from the next. Readers that are not waited for claim and copy when they
-// like; and one that leaves may be between the two, but claims nothing any more.
+// like. One that leaves may be between the two, or at the slot that its filter is to
+// be asked about before it claims, up to the event behind the newest of that moment.
 func (r *ring[T]) isRead(c *chunk[T]) bool {
 	return r.loose == 0 && c.index.Load() >= r.kept
 }
 
-// join and leave are told of the readers that publishers know.
+// join and leave are told of the readers that publishers know; seq is the number of
+// the newest event.
 func (r *ring[T]) join(kind readerKind) {
 	if kind != kindBlock {
 		r.loose++
 	}
 }
 
-func (r *ring[T]) leave(kind readerKind) {
+func (r *ring[T]) leave(kind readerKind, seq uint64) {
 	if kind != kindBlock {
 		r.loose--
 	}
-	if r.last != nil {
-		r.kept = r.last.index.Load() + 1
-	}
+	r.kept = seq/chunkLen + 1
 }
 
 // chunk returns chunk index, or nil if it has gone.

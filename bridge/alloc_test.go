@@ -43,8 +43,8 @@ var ordinary = bridge.Message{
 	Topic: "orders.7", Data: []byte("0123456789abcdef"), Position: "12345", Header: bridge.Header{"k": {"v"}},
 }
 
-// A message costs no allocation beside what decode makes and one chunk of the ring
-// for 64 events, with WithAck too.
+// A message costs no allocation beside what decode makes and at most one chunk of the
+// ring for 64 events, with WithAck too.
 func TestAllocs_Deliver(t *testing.T) {
 	for name, opts := range map[string][]bridge.Option{"plain": nil, "acks": {bridge.WithAck()}} {
 		t.Run(name, func(t *testing.T) {

@@ -69,8 +69,8 @@
 // # Cost
 //
 // A message is decoded once. Beside that and Publish of the hub it costs about 100
-// ns, with WithAck about 250, and allocates nothing but a chunk of the ring for every
-// 64 (BenchmarkDeliver). A topic owns two goroutines, and one more with WithAck,
+// ns, with WithAck about 250, and allocates nothing but at most a chunk of the ring for
+// every 64 (BenchmarkDeliver). A topic owns two goroutines, and one more with WithAck,
 // beside those of its source.
 //
 // # Observing

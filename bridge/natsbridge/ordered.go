@@ -171,7 +171,7 @@ func (o *ordered) delete(ctx context.Context) error {
 	}
 	err := o.f.js.DeleteConsumer(ctx, o.f.name, o.name)
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return o.f.judge("a consumer of stream", err)
+		return o.f.judge("the last consumer of stream", err)
 	}
 	o.name = ""
 	return nil

@@ -20,6 +20,7 @@ var readers = []Scenario{
 	{"park-context", "a parked reader that ends with its own context", parkContext},
 	{"gate", "two publishers and a Block reader with a window of 1", gate},
 	{"gate-leave", "a publisher waits for a Block reader that leaves, and another that reads", gateLeave},
+	{"gate-sort-leave", "a publisher looks at three Block readers, of which the first leaves meanwhile and the last one soon", gateSortLeave},
 	{"gate-cancel", "a publisher waits for a Block reader, against its context", gateCancel},
 	{"gate-close-hub", "a publisher waits for a Block reader, against the close of the hub", gateCloseHub},
 	{"gate-join", "a Block reader with a replay joins while a publisher waits for another", gateJoin},
@@ -33,6 +34,7 @@ var readers = []Scenario{
 	{"reuse", "a Block reader, and chunks of a small ring that are used again", func(x *sched.X) { reuse(x, (*world).reads) }},
 	{"reuse-batch", "the same with batches", func(x *sched.X) { reuse(x, (*world).batches) }},
 	{"reuse-leave", "a Block reader that closes in the middle of a read, and a publisher that uses its chunk again", reuseLeave},
+	{"reuse-filter", "a filtering Block reader at the end of a chunk that closes in a read, and a publisher that uses the next chunk again", reuseFilter},
 	{"reuse-join", "a reader that skips ahead joins with a replay, and a publisher that would use its chunk again", reuseJoin},
 	{"ring-first", "the first reader makes the ring during a publish", ringFirst},
 	{"replay", "a reader and a subscription with replays join during a publish", replay},
@@ -110,6 +112,20 @@ func gateLeave(x *sched.X) {
 	w.publishes("publisher", bg, 2)
 	w.Go("closer", a.Close)
 	w.reads("reader", b, bg, 1)
+}
+
+func gateSortLeave(x *sched.X) {
+	w := newWorld(x, broadcast.WithRing(8))
+	a, b, c := w.follow(broadcast.Block, 1), w.follow(broadcast.Block, 1), w.follow(broadcast.Block, 1)
+	w.fill(1)
+	w.next(b, bg)
+	w.next(c, bg)
+	w.publishes("publisher", bg, 2, 3)
+	w.Go("closer", func() {
+		a.Close()
+		w.next(b, bg)
+		c.Close()
+	})
 }
 
 func gateCancel(x *sched.X) {
@@ -226,6 +242,26 @@ func reuseLeave(x *sched.X) {
 	w.reads("reader", r, bg, 1)
 	w.Go("closer", r.Close)
 	w.publishes("publisher", bg, 3, 4, 5)
+}
+
+func reuseFilter(x *sched.X) {
+	w := newWorld(x, broadcast.WithRing(2))
+	var seen []int
+	r := w.follow(broadcast.Block, 2, broadcast.WithFilter(func(e int) bool {
+		seen = append(seen, e)
+		return true
+	}))
+	w.reads("reader", r, bg, 1)
+	w.Go("closer", func() {
+		r.Close()
+		w.publish(bg, 1)
+	})
+	w.publishes("publisher", bg, 2, 3, 4, 5)
+	x.Check(func() {
+		if len(seen) > 0 && seen[0] > 2 {
+			x.Errorf("law 1: the filter was first asked about %v, which no order makes number 1", seen[0])
+		}
+	})
 }
 
 func reuseJoin(x *sched.X) {
