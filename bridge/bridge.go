@@ -92,9 +92,10 @@ func New[T any](src Source, decode func(*Message) (T, error), opts ...Option) (*
 // may block if the source is not Pausable, and always with WithAck.
 //
 // The subscription ends with ErrClosed when the bridge closes, wrapping the reason
-// too when its topic has ended by an error. A filter that panics does so in the
-// goroutine that receives, as it would in any publisher. Subscribe panics if ctx is
-// nil, and where broadcast.Hub.Subscribe does.
+// too when its topic has ended by an error. A filter is asked about gaps as well, whose
+// Value is zero: it lets them pass (e.Gap != nil || ...), or its subscriber only sees
+// Gaps rise. One that panics does so in the goroutine that receives, as it would in
+// any publisher. Subscribe panics if ctx is nil, and where broadcast.Hub.Subscribe does.
 func (b *Bridge[T]) Subscribe(ctx context.Context, pattern string, opts ...broadcast.SubscribeOption) (*broadcast.Subscription[Event[T]], error) {
 	checkContext("Subscribe", ctx)
 	if b.acker != nil {

@@ -24,9 +24,10 @@ func (b *Bridge[T]) Close() {
 
 // Shutdown stops the intake, waits until the subscribers have drained what was
 // published to them, with WithAck acknowledges what they have released, and then
-// closes the bridge. It returns nil then. When ctx ends before, it closes the bridge
-// as it is, acknowledges what was released by then, and returns an error that wraps
-// the cause of ctx. Without an end of ctx it returns an error too if what a
+// closes the bridge. It returns nil then, and also if nothing was left to be drained
+// though ctx had ended. When ctx ends before, it closes the bridge as it is,
+// acknowledges what was released by then, and returns an error that wraps the cause of
+// ctx. Without an end of ctx it returns an error too if what a
 // subscriber has left behind will never be taken (see broadcast.Hub.Shutdown).
 //
 // Like Close, it returns when nothing of the bridge runs any more, is idempotent,

@@ -55,8 +55,9 @@
 //
 // Nothing is lost in silence. What the network or the system lost is a [Gap], an
 // event of the topic's own timeline: every subscriber sees it before the first event
-// behind it. What a subscriber loses because it is slow is in its own counts, as
-// with any hub, and [Event].Gaps tells it if a marker was among that.
+// behind it, unless its own filter keeps it away. What a subscriber loses because it
+// is slow is in its own counts, as with any hub, and [Event].Gaps tells it if a marker
+// was among that.
 //
 // A subscriber never holds up the network where the system would not wait: on a
 // source that is not Pausable a policy that may block is refused.

@@ -66,6 +66,10 @@ func (r *run[T]) Live() {
 	if r.liveAt.IsZero() {
 		r.liveAt = time.Now()
 	}
+	if g := t.owed; g != nil {
+		t.owed = nil
+		_ = t.gap(*g) // an error: the bridge has closed
+	}
 	t.b.mu.Lock()
 	again := t.everLive
 	t.everLive = true

@@ -101,7 +101,8 @@ const (
 	// SourceDropped: the client or the system dropped messages, since they came
 	// faster than they were taken.
 	SourceDropped
-	// Restarted: the source failed and was run again, from now on.
+	// Restarted: the source failed and was run again, from now on. The gap stands
+	// where it is live again, so who reloads there has everything.
 	Restarted
 )
 

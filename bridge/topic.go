@@ -32,6 +32,7 @@ type topic[T any] struct {
 	// These belong to whoever publishes: the sink of the Run, the loop between two.
 	at     progress // where the next Run begins
 	gaps   uint64   // published so far
+	owed   *Gap     // to be published when the topic is live again, or nil
 	seq    uint64   // of the event that was published last
 	credit uint64   // up to here events may be published; only with WithAck
 
@@ -211,8 +212,9 @@ func (t *topic[T]) judge(r *run[T]) error {
 	return nil
 }
 
-// restarting has the topic wait for a Run that is live again, and marks the loss if
-// that will not begin where r ended. A Run that was not live had no more to lose.
+// restarting has the topic wait for a Run that is live again, which marks the loss if
+// it does not begin where r ended: who reloads at the marker has everything then. A Run
+// that was not live had no more to lose.
 func (t *topic[T]) restarting(r *run[T]) {
 	t.b.journal.note(noteRestart, t.pattern, r.err)
 	if r.liveAt.IsZero() {
@@ -222,7 +224,7 @@ func (t *topic[T]) restarting(r *run[T]) {
 	t.live = make(chan struct{})
 	t.b.mu.Unlock()
 	if t.b.acker == nil && t.resume() == "" {
-		_ = t.gap(Gap{Reason: Restarted, Err: r.err}) // an error: the bridge has closed
+		t.owed = &Gap{Reason: Restarted, Err: r.err}
 	}
 }
 
