@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/chromedp/chromedp v0.23.0
 	github.com/gobroadcast/broadcast v0.0.0-00010101000000-000000000000
+	github.com/gobroadcast/broadcast/bridge/natsbridge v0.0.0-00010101000000-000000000000
 	github.com/nats-io/nats-server/v2 v2.15.2
 	github.com/nats-io/nats.go v1.55.0
 	github.com/prometheus/client_golang v1.25.0
@@ -44,3 +45,5 @@ require (
 )
 
 replace github.com/gobroadcast/broadcast => ..
+
+replace github.com/gobroadcast/broadcast/bridge/natsbridge => ../bridge/natsbridge

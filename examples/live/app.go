@@ -29,6 +29,7 @@ type app struct {
 	ledger *ledger
 	latest *latest
 	board  *knob[[]byte] // the encoded status, for the pages
+	news   chan struct{} // has room for one; the status has changed in a way that cannot wait
 	source source
 	web    *web
 
@@ -52,8 +53,9 @@ func start(cfg config, stdin io.Reader, con *console) (*app, error) {
 		ledger: &ledger{},
 		latest: &latest{bySubject: map[string]event{}},
 		board:  newKnob[[]byte](nil),
+		news:   make(chan struct{}, 1),
 	}
-	a.in = &intake{hub: a.hub}
+	a.in = &intake{hub: a.hub, news: a.news}
 	a.startLatest()
 	if a.source, err = startSource(cfg, stdin, a.in, con); err != nil {
 		a.hub.Close()
@@ -125,6 +127,9 @@ func (a *app) conclude() error {
 	a.con.print("\n%s", table)
 	if n := a.in.malformed().Count; n > 0 {
 		a.con.print("%d malformed events were skipped.", n)
+	}
+	if n := a.in.gaps.Load(); n > 0 {
+		a.con.print("%d gaps, each of them an event in the counts above.", n)
 	}
 	if n := a.in.late.Load(); n > 0 {
 		a.con.print("%d events came after the hub had closed.", n)

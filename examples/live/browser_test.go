@@ -125,7 +125,7 @@ func inLane(lane, what string) string { return fmt.Sprintf(`[data-lane="%s"] %s`
 // What the page shows, as JavaScript.
 const (
 	gets      = `parseFloat(document.querySelector('[data-lane="%s"] [data-gauge="receives"]').textContent.replaceAll(',', ''))`
-	gap       = `parseFloat(document.querySelector('[data-lane="%s"] .mark .gap:not([hidden])')?.textContent.replaceAll(',', ''))`
+	laneGap   = `parseFloat(document.querySelector('[data-lane="%s"] .mark .gap:not([hidden])')?.textContent.replaceAll(',', ''))`
 	figure    = `parseFloat(document.querySelector('[data-lane="%s"] dd.%s').textContent.replaceAll(',', ''))`
 	tooWide   = `[...document.querySelectorAll('.lane :is(h3, p, dt, dd, .verdict, .caption):not(.marks), .keyed .mark')].filter((e) => e.scrollWidth > e.clientWidth + 1)`
 	lanesEnd  = `document.getElementById('lanes').getBoundingClientRect().bottom + scrollY`
@@ -173,7 +173,7 @@ func TestPage_Policies(t *testing.T) {
 	tb.until(headline + ` === 'Reader loses events: nobody else notices.'`)
 	tb.until(gets+` > 50`, "Block")
 	tb.turn("Reader", kb.Home)
-	tb.until(gap+` > 0`, "Reader") // where it missed them
+	tb.until(laneGap+` > 0`, "Reader") // where it missed them
 
 	tb.turn("Coalescing", kb.End)
 	tb.until(headline + ` === 'Coalescing skips replaced values: nobody else notices.'`)
@@ -218,6 +218,84 @@ func TestPage_Policies_FitsEveryWidth(t *testing.T) {
 		tb.until(headline + ` === 'DropNewest loses events: nobody else notices.'`)
 		require.InDelta(t, before, tb.eval(lanesEnd), 0.5, "at %d", width)
 		require.Zero(t, tb.eval(tooWide+`.length`), "at %d", width)
+	}
+	require.Equal(t, 0, p.stop())
+}
+
+// What the live view shows, as JavaScript. edges counts for each chart the points
+// that have the colour of a gap's edge, which no line has.
+const (
+	gapWords  = `document.getElementById('gap').textContent`
+	button    = `document.getElementById('server').textContent`
+	gapsCount = `Number(document.getElementById('gaps').textContent)`
+	rate      = `parseFloat(document.getElementById('rate').textContent.replaceAll(',', ''))`
+	chartsTop = `document.getElementById('charts').getBoundingClientRect().top + scrollY`
+	withGap   = `[...document.querySelectorAll('#charts .plot')].every((p) => p.ariaLabel.includes(' 60 seconds, with 1 gap. '))`
+	edges     = `[...document.querySelectorAll('#charts .chart canvas')].map((c) => {
+		const edge = getComputedStyle(document.documentElement).getPropertyValue('--gap-edge').trim();
+		const [r, g, b] = [1, 3, 5].map((i) => parseInt(edge.slice(i, i + 2), 16));
+		const copy = new OffscreenCanvas(c.width, c.height).getContext('2d', { willReadFrequently: true });
+		copy.drawImage(c, 0, 0);
+		const p = copy.getImageData(0, 0, c.width, c.height).data;
+		let n = 0;
+		for (let i = 0; i < p.length; i += 4) if (p[i] === r && p[i + 1] === g && p[i + 2] === b) n++;
+		return n;
+	})`
+)
+
+// TestPage_Gap: the button stops the server and starts it again, every page follows,
+// each chart shows where the gap is, and the events go on.
+func TestPage_Gap(t *testing.T) {
+	browserPath(t)
+	p := startLive(t, nil)
+	tb := openTab(t, p.url+"/")
+	tb.do(chromedp.EmulateViewport(1280, 1600)) // only charts that are seen are drawn
+	tb.until(`document.querySelectorAll('#charts canvas').length > 2`)
+	tb.until(gapWords + ` === 'No gap so far.'`)
+	require.Zero(t, tb.eval(`Math.max(...`+edges+`)`), "nothing has the colour of a gap before there is one")
+
+	tb.do(chromedp.Click(chromedp.CSS("#server")))
+	tb.until(button + ` === 'Start it again'`)
+	tb.until(`/^Gap: disconnected, since \d\d:\d\d:\d\d\. What is published meanwhile is lost\.$/.test(` + gapWords + `)`)
+	tb.until(gapsCount + ` === 1`)
+	tb.until(rate + ` === 0`)
+	tb.until(withGap)
+	require.Greater(t, tb.eval(`Math.min(...`+edges+`)`), 50.0, "each chart shows where it began")
+
+	p.turnServer("start", running) // somebody else's page
+	tb.until(button + ` === 'Stop the NATS server'`)
+	tb.until(`/^Gap: disconnected, [\d:]+ to [\d:]+\. What was published meanwhile is lost; everything behind it is complete\.$/.test(` + gapWords + `)`)
+	tb.until(gapsCount + ` === 2`)
+	tb.until(rate + ` > 0`)
+	tb.until(withGap) // it is one, with two edges now
+	tb.until(`Math.min(...` + edges + `) > 200`)
+
+	late := openTab(t, p.url+"/")
+	late.until(gapWords + ` === 'No gap since this page is open.'`)
+	late.do(chromedp.Click(chromedp.CSS("#server")))
+	tb.until(button + ` === 'Start it again'`)
+	late.until(button + ` === 'Start it again'`)
+	require.Equal(t, 0, p.stop())
+}
+
+// TestPage_Gap_MovesNothing: on desktops and phones the charts stay where they are.
+func TestPage_Gap_MovesNothing(t *testing.T) {
+	browserPath(t)
+	p := startLive(t, nil)
+	tb := openTab(t, p.url+"/")
+	for _, width := range []int64{1280, 981, 980, 900, 561, 560, 390, 320} {
+		tb.do(chromedp.EmulateViewport(width, 1000))
+		tb.until(`innerWidth === %d && document.documentElement.scrollWidth <= %d`, width, width)
+		tb.until(button + ` === 'Stop the NATS server'`)
+		tb.until(rate + ` > 0`)
+		before := tb.eval(chartsTop)
+		tb.do(chromedp.Click(chromedp.CSS("#server")))
+		tb.until(`document.getElementById('gap').dataset.level === 'open' && ` + button + ` === 'Start it again'`)
+		require.InDelta(t, before, tb.eval(chartsTop), 0.5, "with the server stopped, at %d", width)
+		tb.do(chromedp.Click(chromedp.CSS("#server")))
+		tb.until(`document.getElementById('gap').dataset.level === 'over'`)
+		require.InDelta(t, before, tb.eval(chartsTop), 0.5, "behind a gap, at %d", width)
+		tb.until(`document.documentElement.scrollWidth <= %d`, width)
 	}
 	require.Equal(t, 0, p.stop())
 }

@@ -3,10 +3,13 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/gobroadcast/broadcast/bridge"
 )
 
 const (
@@ -18,7 +21,8 @@ const (
 // number of browsers, and never changed after that: they all share the bytes.
 type event struct {
 	subject string
-	json    []byte // an encoded wireEvent
+	json    []byte // an encoded wireEvent, or gap
+	isGap   bool
 }
 
 // wireEvent is an event as the page reads it.
@@ -31,7 +35,26 @@ type wireEvent struct {
 
 func encode(subject string, f fields, now time.Time) (event, error) {
 	b, err := json.Marshal(wireEvent{subject, now.UnixMilli(), f.values, f.more})
-	return event{subject, b}, err
+	return event{subject: subject, json: b}, err
+}
+
+// gap says that events are missing between the one before it and the one behind
+// it. It is an event like others, so that everybody gets it where it belongs.
+type gap struct {
+	Time   int64  `json:"time"`   // Unix milliseconds
+	Reason string `json:"reason"` // of the bridge's gap, or overflowed
+	Count  uint64 `json:"count"`  // how many are missing; 0: nobody knows
+	Gaps   uint64 `json:"gaps"`   // how many gaps there have been, with this one
+}
+
+// overflowed is the reason when the bridge was too fast for the intake.
+const overflowed = "overflowed"
+
+func (g gap) String() string {
+	if g.Count == 0 {
+		return g.Reason
+	}
+	return fmt.Sprintf("%s, %d events", g.Reason, g.Count)
 }
 
 var (
@@ -44,6 +67,15 @@ var (
 type fields struct {
 	values map[string]float64
 	more   int
+}
+
+// decodeMessage makes an event of what a bridge delivers.
+func decodeMessage(m *bridge.Message) (event, error) {
+	f, err := decodePayload(m.Data)
+	if err != nil {
+		return event{}, err
+	}
+	return encode(m.Topic, f, m.Time)
 }
 
 // decodePayload takes a NATS payload: any JSON. What has no numbers is still an

@@ -11,8 +11,9 @@ const usage = `Live draws events in the browser, as they happen.
 
 Without -nats or -stdin it needs nothing but itself: it starts a NATS server
 inside this process, publishes what this host does (CPU, memory, load, disk,
-network, ten times a second), subscribes once to host.>, and fans that one
-subscription out to all browsers through one broadcast.Hub.
+network, ten times a second), subscribes once to host.> through a bridge, and
+fans that out to all browsers through one broadcast.Hub. A button on the page
+stops the server and starts it again: everybody sees the gap where it happened.
 
 Usage:
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -10,13 +11,16 @@ import (
 	"time"
 
 	"github.com/gobroadcast/broadcast"
+	"github.com/gobroadcast/broadcast/bridge"
 )
 
-// intake is where every source delivers: it decodes, publishes what is an
-// event, and counts what is not. One goroutine at a time calls message or line.
+// intake is where every source delivers: it publishes what is an event, and
+// counts what is not. One goroutine at a time calls publish, gap or line.
 type intake struct {
 	hub  *broadcast.Hub[event]
-	late atomic.Uint64 // events that came after the hub had closed
+	news chan<- struct{} // has room for one; told of each gap
+	late atomic.Uint64   // events that came after the hub had closed
+	gaps atomic.Uint64   // how many there have been
 
 	mu  sync.Mutex // guards bad
 	bad malformed
@@ -30,14 +34,30 @@ type malformed struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
-// message takes the payload of a NATS message.
-func (in *intake) message(subject string, payload []byte) {
-	f, err := decodePayload(payload)
+// poison takes a message that a bridge could not decode. The topic goes on.
+func (in *intake) poison(m *bridge.Message, err error) error {
+	in.reject(m.Topic, head(m.Data), err)
+	return nil
+}
+
+// gap publishes g, and writes it to the terminal.
+func (in *intake) gap(g gap, con *console) {
+	g.Gaps = in.gaps.Add(1)
+	con.note("Gap: %s.", g)
+	b, err := json.Marshal(g)
 	if err != nil {
-		in.reject(subject, head(payload), err)
-		return
+		panic(err) // it holds only numbers and a string
 	}
-	in.publish(subject, f)
+	in.publish(event{json: b, isGap: true})
+	tell(in.news)
+}
+
+// tell puts a token into ch unless there is one.
+func tell(ch chan<- struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
 }
 
 // line takes a line of standard input.
@@ -47,15 +67,15 @@ func (in *intake) line(line string) {
 		in.reject("stdin", head(line), err)
 		return
 	}
-	in.publish(subject, f)
-}
-
-func (in *intake) publish(subject string, f fields) {
 	e, err := encode(subject, f, time.Now())
 	if err != nil {
 		in.reject(subject, "", err)
 		return
 	}
+	in.publish(e)
+}
+
+func (in *intake) publish(e event) {
 	// No deadline: every subscription of this hub drops, but for the latest
 	// values, whose handler only stores what it gets.
 	if err := in.hub.Publish(context.Background(), e); err != nil {

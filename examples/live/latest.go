@@ -21,7 +21,9 @@ type latest struct {
 func (l *latest) run(sub *broadcast.Subscription[event], c *consumer) {
 	for e := range sub.C() {
 		c.received.Add(1)
-		l.put(e)
+		if !e.isGap { // one of the past says nothing about what is shown
+			l.put(e)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 // Live draws the events of this host, or of a NATS subject, in every browser
-// that looks: one NATS subscription feeds one broadcast.Hub, and the hub feeds
-// all browsers over Server-Sent Events.
+// that looks: one NATS subscription, of a bridge, feeds one broadcast.Hub, and the
+// hub feeds all browsers over Server-Sent Events. What is lost on the way is a gap
+// in the stream, and in the charts.
 //
 //	go run ./examples/live
 //	go run ./examples/live -nats nats://127.0.0.1:4222 -subject 'orders.>'

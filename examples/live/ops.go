@@ -9,13 +9,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/gobroadcast/broadcast"
+	"github.com/gobroadcast/broadcast/bridge"
 )
 
-// metricsHandler answers GET /metrics with what all hubs, the Go runtime and
-// the process count. The registry is its own: what else a program registers
+// metricsHandler answers GET /metrics with what all hubs, the bridge, the Go
+// runtime and the process count. The registry is its own: what else a program registers
 // globally is not this page's to show.
 func metricsHandler(a *app) http.Handler {
 	reg := prometheus.NewRegistry()
+	if b := a.source.bridge; b != nil {
+		// The network's side, and that of the intake, the bridge's subscriber.
+		reg.MustRegister(bridge.NewCollector("live", b), broadcast.NewCollector("bridge", b))
+	}
 	reg.MustRegister(
 		broadcast.NewCollector("live", a.hub),
 		broadcast.NewCollector("policies", a.policies.hub),

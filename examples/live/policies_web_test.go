@@ -146,6 +146,8 @@ func TestRun_MetricsAndProfiles(t *testing.T) {
 	for _, lane := range []string{`hub="policies",subscriber="Reader"`, `hub="coalescing",subscriber="Coalescing"`} {
 		require.Contains(t, metrics, "broadcast_subscriber_dropped_total{"+lane+"} 0")
 	}
+	require.Regexp(t, regexp.MustCompile(`(?m)^broadcast_bridge_messages_total\{bridge="live",pattern="host\.>"\} [1-9]`), metrics)
+	require.Contains(t, metrics, `broadcast_subscriber_dropped_total{hub="bridge",subscriber="intake"} 0`)
 	require.Contains(t, metrics, "go_goroutines")
 	require.Contains(t, metrics, "process_cpu_seconds_total")
 	resp, profile := p.get("/debug/pprof/goroutine?debug=1")

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -174,22 +173,19 @@ func TestRun_NATS_Reconnects(t *testing.T) {
 	address, err := url.Parse(s.ClientURL())
 	require.NoError(t, err)
 	p := startLive(t, nil, "-nats", "nats://ann:sesame@"+address.Host)
+	b := p.browse("/events")
+	b.next("status")
 	s.Shutdown()
 	s.WaitForShutdown()
+	require.Equal(t, "disconnected", b.gap().Reason)
 	p.err.waitFor(t, regexp.MustCompile(`NATS: disconnected \(.*\), trying to get back`))
 
 	port, err := strconv.Atoi(address.Port())
 	require.NoError(t, err)
 	s = startServer(t, port)
 	p.err.waitFor(t, regexp.MustCompile(`NATS: connected again to 127\.0\.0\.1:\d+`))
-	b := p.browse("/events")
-	b.next("status")
-	// The client says that it is back when it has sent its subscription, which the
-	// server need not have read before the publisher's event.
-	require.Eventually(t, func() bool {
-		conns, err := s.Connz(nil)
-		return err == nil && len(conns.Conns) == 1 && conns.Conns[0].NumSubs > 0
-	}, patience, 10*time.Millisecond)
+	// The second gap is told when the server has confirmed the subscription.
+	require.Equal(t, "disconnected", b.gapAtOnce().Reason)
 	nc := publisher(t, s)
 	require.NoError(t, nc.Publish("again", []byte(`1`)))
 	require.NoError(t, nc.Flush())

@@ -7,14 +7,16 @@ import (
 	"sync"
 	"time"
 
-	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 )
+
+// flushHost bounds the flush of what the collector has published last.
+const flushHost = 300 * time.Millisecond
 
 // host is the whole way of an event in one process: a collector that publishes,
 // a NATS server that nobody can reach from outside, and one subscription.
 type host struct {
-	server    *server.Server
+	server    *embedded
 	publisher *nats.Conn
 	link      *link
 	cancel    context.CancelFunc // ends the collector
@@ -22,25 +24,28 @@ type host struct {
 }
 
 func startHost(in *intake, con *console) (source, error) {
-	h := &host{}
+	h := &host{server: newEmbedded()}
 	if err := h.start(in, con); err != nil {
 		h.stopServer()
 		return source{}, fmt.Errorf("the NATS server inside this process: %w", err)
 	}
-	return source{what: "host.> of this host", over: "NATS in this process", stop: h.stop}, nil
+	return source{
+		what: "host.> of this host", over: "NATS in this process",
+		bridge: h.link.bridge, server: h.server, stop: h.stop,
+	}, nil
 }
 
 func (h *host) start(in *intake, con *console) (err error) {
-	// Without a port: connections are pipes in memory.
-	h.server, err = server.NewServer(&server.Options{ServerName: "live", DontListen: true, NoSigs: true, NoLog: true})
-	if err != nil {
+	if err := h.server.start(context.Background()); err != nil {
 		return err
 	}
-	h.server.Start()
-	if !h.server.ReadyForConnections(5 * time.Second) {
-		return errors.New("it did not get ready")
-	}
-	options := append(reporting(con), nats.InProcessServer(h.server))
+	options := append(naming(con),
+		nats.InProcessServer(h.server),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(250*time.Millisecond), nats.ReconnectJitter(50*time.Millisecond, 0),
+		// What is published while there is no server is lost, as it would be for
+		// anybody else's events: the gap is a real one.
+		nats.ReconnectBufSize(-1))
 	if h.publisher, err = nats.Connect("", options...); err != nil {
 		return err
 	}
@@ -48,15 +53,24 @@ func (h *host) start(in *intake, con *console) (err error) {
 	if err != nil {
 		return err
 	}
-	if h.link, err = subscribe(subscriber, "host.>", in); err != nil {
+	if h.link, err = subscribe(subscriber, "host.>", in, con); err != nil {
 		subscriber.Close()
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
-	c := newCollector(h.publisher.Publish, con.note)
+	c := newCollector(h.publish, con.note)
 	h.collector.Go(func() { c.run(ctx) })
 	return nil
+}
+
+// publish is no failure of a metric's while there is no server.
+func (h *host) publish(subject string, payload []byte) error {
+	err := h.publisher.Publish(subject, payload)
+	if errors.Is(err, nats.ErrReconnectBufExceeded) {
+		return nil
+	}
+	return err
 }
 
 // stop goes the way of an event, so that none is lost: the collector, what it
@@ -64,18 +78,24 @@ func (h *host) start(in *intake, con *console) (err error) {
 func (h *host) stop(ctx context.Context) error {
 	h.cancel()
 	h.collector.Wait()
-	err := h.publisher.FlushWithContext(ctx)
-	err = errors.Join(err, h.link.drain(ctx))
+	err := errors.Join(h.flush(ctx), h.link.drain(ctx))
 	h.stopServer()
 	return err
+}
+
+// flush waits until the server has what was published, unless it is away.
+func (h *host) flush(ctx context.Context) error {
+	if !h.publisher.IsConnected() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, flushHost)
+	defer cancel()
+	return h.publisher.FlushWithContext(ctx)
 }
 
 func (h *host) stopServer() {
 	if h.publisher != nil {
 		h.publisher.Close()
 	}
-	if h.server != nil {
-		h.server.Shutdown()
-		h.server.WaitForShutdown()
-	}
+	h.server.close()
 }

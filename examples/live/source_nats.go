@@ -4,17 +4,30 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/gobroadcast/broadcast"
+	"github.com/gobroadcast/broadcast/bridge"
+	"github.com/gobroadcast/broadcast/bridge/natsbridge"
 )
 
-// link is one NATS subscription, which delivers into the intake.
+// linkRing is how many events may wait between the bridge, which must not hold
+// up the network, and the intake. What it loses beyond that is a gap, too.
+const linkRing = 1 << 14
+
+// link is one topic of a bridge over a NATS connection, and the goroutine that
+// hands its events to the intake.
 type link struct {
-	conn *nats.Conn
-	done chan struct{} // closed after the last message has been handled
+	conn     *nats.Conn
+	bridge   *bridge.Bridge[event]
+	stopping atomic.Bool
+	done     chan struct{} // closed after the last event has been handed over
 }
 
 // startNATS subscribes on a server that somebody else runs.
@@ -23,24 +36,37 @@ func startNATS(cfg config, in *intake, con *console) (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	conn, err := nats.Connect(cfg.natsURL, append(reporting(con),
+	conn, err := nats.Connect(cfg.natsURL, append(append(naming(con), reporting(con)...),
 		nats.Timeout(2*time.Second), nats.MaxReconnects(-1), nats.ReconnectWait(500*time.Millisecond))...)
 	if err != nil {
 		return source{}, fmt.Errorf("cannot connect to the NATS server at %s: %w. Is it running there? "+
 			"Without -nats, live brings its own", shown, err)
 	}
-	l, err := subscribe(conn, cfg.subject, in)
+	l, err := subscribe(conn, cfg.subject, in, con)
 	if err != nil {
 		conn.Close()
 		return source{}, fmt.Errorf("cannot subscribe to %q: %w", cfg.subject, err)
 	}
-	return source{what: cfg.subject, over: "NATS at " + shown, ended: l.done, stop: l.drain}, nil
+	return source{what: cfg.subject, over: "NATS at " + shown, bridge: l.bridge, ended: l.done, stop: l.drain}, nil
 }
 
-// reporting makes the client tell on the terminal what happens to it.
-func reporting(con *console) []nats.Option {
+// naming is what every connection has: a name, and its errors on the terminal.
+func naming(con *console) []nats.Option {
 	return []nats.Option{
 		nats.Name("broadcast live"),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			// A pipe breaks when our own server stops, which the bridge tells.
+			if !errors.Is(err, io.ErrClosedPipe) {
+				con.note("NATS: %v.", err)
+			}
+		}),
+	}
+}
+
+// reporting makes the client tell on the terminal why a connection went, and
+// where it is again. That something is missing is the bridge's to tell.
+func reporting(con *console) []nats.Option {
+	return []nats.Option{
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil when live itself disconnects
 				con.note("NATS: disconnected (%v), trying to get back.", err)
@@ -49,43 +75,68 @@ func reporting(con *console) []nats.Option {
 		nats.ReconnectHandler(func(c *nats.Conn) {
 			con.note("NATS: connected again to %s.", c.ConnectedAddr())
 		}),
-		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
-			if sub != nil && errors.Is(err, nats.ErrSlowConsumer) {
-				lost, _ := sub.Dropped()
-				con.note("NATS: slow consumer, %d messages lost before they reached the hub.", lost)
-				return
-			}
-			con.note("NATS: %v.", err)
-		}),
 	}
 }
 
-// subscribe delivers all messages of subject into the intake, in their order.
-func subscribe(conn *nats.Conn, subject string, in *intake) (*link, error) {
-	l := &link{conn: conn, done: make(chan struct{})}
-	sub, err := conn.Subscribe(subject, func(m *nats.Msg) { in.message(m.Subject, m.Data) })
+// subscribe hands all messages of subject to the intake, in their order, and the
+// gaps at their place among them.
+func subscribe(conn *nats.Conn, subject string, in *intake, con *console) (*link, error) {
+	core, err := natsbridge.NewCore(conn)
 	if err != nil {
 		return nil, err
 	}
-	// Called by the goroutine that runs the handler, as the last it does.
-	sub.SetClosedHandler(func(string) { close(l.done) })
-	// The server knows the subscription when Flush returns: what is published
-	// from now on is not missed.
-	return l, conn.FlushTimeout(2 * time.Second)
+	b, err := bridge.New(core, decodeMessage, bridge.WithPoison(in.poison),
+		bridge.WithHub(1, broadcast.DropOldest, broadcast.WithRing(linkRing)))
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	// What is published from the return of NewReader on is not missed.
+	r, err := b.NewReader(ctx, subject, broadcast.WithName("intake"))
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	l := &link{conn: conn, bridge: b, done: make(chan struct{})}
+	go func() {
+		defer close(l.done)
+		l.handOver(r, in, con)
+	}()
+	return l, nil
+}
+
+// handOver takes events until the topic has ended.
+func (l *link) handOver(r *broadcast.Reader[bridge.Event[event]], in *intake, con *console) {
+	for e := range r.All(context.Background()) {
+		if n := r.Missed(); n > 0 {
+			in.gap(gap{Time: e.Time.UnixMilli(), Reason: overflowed, Count: n}, con)
+		}
+		if e.Gap != nil {
+			in.gap(gap{Time: e.Time.UnixMilli(), Reason: e.Gap.Reason.String(), Count: e.Gap.Count}, con)
+			continue
+		}
+		in.publish(e.Value)
+	}
+	if !l.stopping.Load() {
+		con.note("NATS: no more events: %v.", r.Err())
+	}
 }
 
 // drain ends the subscription, waits until the messages that are here already
-// have been handled, and closes the connection.
+// have been handed over, and closes the bridge and the connection.
 func (l *link) drain(ctx context.Context) error {
+	l.stopping.Store(true)
 	if err := l.conn.Drain(); err != nil {
 		l.conn.Close() // no connection to drain just now: let go
 	}
 	var late error
 	select {
-	case <-l.done:
+	case <-l.done: // the topic has ended, since the connection has drained it
 	case <-ctx.Done():
 		late = fmt.Errorf("the NATS subscription did not drain: %w", context.Cause(ctx))
 	}
+	l.bridge.Close()
 	l.conn.Close()
 	<-l.done
 	return late

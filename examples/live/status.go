@@ -22,11 +22,20 @@ type status struct {
 	Dropped     uint64    `json:"dropped"`
 	Filtered    uint64    `json:"filtered"`
 	Malformed   malformed `json:"malformed"`
+	Gaps        uint64    `json:"gaps"`
+	Bridged     bool      `json:"bridged"` // there can be gaps: it comes over a network
+	Server      string    `json:"server"`  // running or stopped; empty if it is not ours to stop
 }
 
 func (s status) line() string {
 	line := fmt.Sprintf("%.0f events/s  subscribers %d  offered %d  received %d  dropped %d  malformed %d",
 		s.Rate, s.Subscribers, s.Offered, s.Received, s.Dropped, s.Malformed.Count)
+	if s.Gaps > 0 {
+		line += fmt.Sprintf("  gaps %d", s.Gaps)
+	}
+	if s.Server == stopped {
+		line += "  (NATS server stopped)"
+	}
 	if s.Ended {
 		line += "  (source has ended)"
 	}
@@ -42,8 +51,14 @@ func (s status) encoded() []byte {
 	return b
 }
 
-// report puts a new status on the board and the terminal once a second, until
-// ctx ends.
+// What a status says of the server.
+const (
+	running = "running"
+	stopped = "stopped"
+)
+
+// report puts a new status on the board and the terminal once a second, and on
+// the board when there is news, until ctx ends.
 func (a *app) report(ctx context.Context, last status) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -53,6 +68,10 @@ func (a *app) report(ctx context.Context, last status) {
 			last = a.status(last)
 			a.board.set(last.encoded())
 			a.con.status(last.line())
+		case <-a.news:
+			s := a.status(last)
+			s.Rate = last.Rate // of a few events nobody could tell
+			a.board.set(s.encoded())
 		case <-ctx.Done():
 			a.con.status("")
 			return
@@ -76,6 +95,9 @@ func (a *app) status(last status) status {
 		Dropped:     st.Dropped,
 		Filtered:    st.Filtered,
 		Malformed:   a.in.malformed(),
+		Gaps:        a.in.gaps.Load(),
+		Bridged:     a.source.bridge != nil,
+		Server:      a.source.serverState(),
 	}
 	if elapsed := s.Time - last.Time; last.Time > 0 && elapsed > 0 {
 		s.Rate = float64(s.Published-last.Published) * 1000 / float64(elapsed)

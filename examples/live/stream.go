@@ -30,9 +30,10 @@ type stream struct {
 }
 
 // stream answers GET /events with Server-Sent Events: one "state" with the
-// newest event of every subject, then each event as it comes, a "status" once a
-// second (which also shows both ends that the other lives), and an "end".
-// With ?prefix=host.cpu only subjects with that prefix are sent, and with
+// newest event of every subject, then each event as it comes, a "gap" among them
+// where events are missing, a "status" once a second (which also shows both ends
+// that the other lives), and an "end".
+// With ?prefix=host.cpu only subjects with that prefix and gaps are sent, and with
 // ?policies also the state of the demonstration, ten times a second.
 func (w *web) stream(rw http.ResponseWriter, r *http.Request) {
 	if !w.enter() {
@@ -67,7 +68,7 @@ func subscribeOptions(r *http.Request, prefix string) []broadcast.SubscribeOptio
 	// ledger knows which browser it is.
 	opts := []broadcast.SubscribeOption{broadcast.WithContext(r.Context())}
 	if prefix != "" {
-		opts = append(opts, broadcast.WithFilter(func(e event) bool { return strings.HasPrefix(e.subject, prefix) }))
+		opts = append(opts, broadcast.WithFilter(func(e event) bool { return e.isGap || strings.HasPrefix(e.subject, prefix) }))
 	}
 	return opts
 }
@@ -114,7 +115,11 @@ func (s *stream) events(e event) error {
 	n := uint64(0)
 	for ok := true; ok; {
 		n++
-		s.add("data: ", e.json)
+		if e.isGap {
+			s.add("event: gap\ndata: ", e.json)
+		} else {
+			s.add("data: ", e.json)
+		}
 		if s.buf.Len() >= maxWrite {
 			break
 		}

@@ -56,6 +56,8 @@ func (w *web) handler() http.Handler {
 	mux.HandleFunc("GET /metrics", func(rw http.ResponseWriter, r *http.Request) { w.metrics.ServeHTTP(rw, r) })
 	w.handlePprof(mux)
 	w.handlePolicies(mux)
+	mux.HandleFunc("POST /server/stop", w.postServer((*embedded).stop))
+	mux.HandleFunc("POST /server/start", w.postServer((*embedded).start))
 	// A page of somebody else's may not turn the controls.
 	return w.guard(http.NewCrossOriginProtection().Handler(mux))
 }

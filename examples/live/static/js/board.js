@@ -4,6 +4,7 @@
 import { Panel } from './panel.js';
 import { byId } from './dom.js';
 import { count, plain } from './format.js';
+import { Gaps } from './gaps.js';
 import { fromZero, place } from './host.js';
 import { Rate, slotOf } from './series.js';
 
@@ -21,6 +22,7 @@ export class Board {
     this.root = root;
     this.panels = new Map(); // id -> Panel
     this.adopted = []; // panels that others fill
+    this.gaps = new Gaps();
     this.beyond = new Set(); // subjects for which there was no chart left
     this.offset = 0; // this clock minus the server's, ms
     this.paused = false;
@@ -30,6 +32,7 @@ export class Board {
   }
 
   event({ subject, time, values, more = 0 }) {
+    this.gaps.event(time);
     const { panel, series } = place(subject, values) ?? unknown(subject, values);
     this.add(panel, series, time, more);
   }
@@ -43,6 +46,7 @@ export class Board {
       label, value: rate.add(hub.time, hub[label]),
     }));
     this.add(hubPanel, series, hub.time, 0);
+    this.gaps.status(hub);
   }
 
   add(spec, series, time, more) {
@@ -60,7 +64,7 @@ export class Board {
       this.overflow(spec.id);
       return undefined;
     }
-    const panel = new Panel(spec);
+    const panel = new Panel(spec, this.gaps.bands);
     this.panels.set(spec.id, panel);
     const next = [...this.root.children].find((c) => Number(c.dataset.order) > spec.order);
     this.root.insertBefore(panel.card, next ?? null);
@@ -86,8 +90,17 @@ export class Board {
       + `${this.beyond.size === 1 ? 'subject has' : 'subjects have'} none.`;
   }
 
-  // gap breaks all lines: what comes next is not the continuation.
+  // mark takes a gap of the stream, which all charts show and which breaks the
+  // lines of events. What the hub does goes on.
+  mark(gap) {
+    this.gaps.mark(gap);
+    for (const panel of this.panels.values()) if (panel.spec !== hubPanel) panel.gap();
+  }
+
+  // gap breaks all lines, since the page itself was away: what comes next is not
+  // the continuation.
   gap() {
+    this.gaps.forget();
     for (const panel of this.all()) panel.gap();
     for (const rate of Object.values(this.hubRates)) rate.reset();
   }

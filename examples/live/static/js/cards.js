@@ -13,6 +13,8 @@ export class Cards {
     byId('over').title = hub.over;
     text('rate', count(hub.rate));
     text('malformed', count(hub.malformed.count), hub.malformed.count > 0 && 'odd');
+    text('gaps', count(hub.gaps), hub.gaps > 0 && 'odd');
+    byId('gaps-row').hidden = !hub.bridged;
     text('published', count(hub.published));
     text('offered', count(hub.offered));
     text('dropped', count(hub.dropped), hub.dropped > 0 && 'lossy');

@@ -4,11 +4,13 @@ import { Board } from './board.js';
 import { Cards } from './cards.js';
 import { byId } from './dom.js';
 import { Policies } from './policies.js';
+import { ServerButton } from './server.js';
 import { openStream } from './stream.js';
 import { openViews } from './views.js';
 
 const board = new Board(byId('charts'));
 const cards = new Cards();
+const server = new ServerButton(byId('server'));
 const policies = new Policies(board);
 
 const states = {
@@ -27,11 +29,13 @@ function showState(state) {
 function showStatus(status) {
   cards.show(status);
   board.status(status.hub);
+  server.show(status.hub.server);
 }
 
 openStream('events?policies', {
   state: showState,
   event: (event) => board.event(event),
+  gap: (gap) => board.mark(gap),
   status: showStatus,
   policies: (state) => policies.show(state),
 });

@@ -2,6 +2,7 @@
 
 import { element } from './dom.js';
 import { terse } from './format.js';
+import { drawGaps } from './bands.js';
 import { Rate, Series, SLOT, SLOTS, slotOf } from './series.js';
 import { theme } from './theme.js';
 
@@ -15,8 +16,11 @@ const ago = Array.from({ length: SLOTS }, (_, i) => ((i - SLOTS + 1) * SLOT) / 1
 export class Panel {
   // spec: id, order, title, unit, format(number), and optionally axis(number),
   // range(max), fill, and overlaid: lines that often run on top of each other.
-  constructor(spec) {
+  // gaps are those of its events, as Gaps has them.
+  constructor(spec, gaps = []) {
     this.spec = spec;
+    this.gaps = gaps;
+    this.gapsShown = 0;
     this.series = new Map(); // label -> {series, rate}
     this.beyond = new Set(); // labels for which there was no room
     this.unnamed = 0; // numbers that the server has left out
@@ -32,7 +36,8 @@ export class Panel {
     const head = element('header', '', element('h2', '', this.spec.title), element('p', '', this.spec.unit));
     this.card = element('article', 'card chart', head, this.plot, this.legend);
     this.card.dataset.order = this.spec.order;
-    new IntersectionObserver(([e]) => { this.visible = e.isIntersecting; }).observe(this.card);
+    // The last entry counts: a busy page is told of several changes at once.
+    new IntersectionObserver((entries) => { this.visible = entries.at(-1).isIntersecting; }).observe(this.card);
     new ResizeObserver(() => this.chart?.setSize(this.size())).observe(this.plot);
   }
 
@@ -65,6 +70,7 @@ export class Panel {
   draw(slot) {
     if (this.series.size === 0 || (this.chart && !this.visible)) return;
     if (this.plot.clientWidth === 0) return; // its view is not shown
+    this.slot = slot;
     const data = [ago, ...[...this.series.values()].map(({ series }) => series.view(slot))];
     if (this.chart) this.chart.setData(data);
     else this.makeChart(data);
@@ -98,6 +104,7 @@ export class Panel {
       },
       axes: [timeAxis(), valueAxis(axis)],
       series: [{}, ...lines],
+      hooks: { draw: [(chart) => { this.gapsShown = drawGaps(chart, this.gaps, this.slot); }] }, // over the lines
     }, data, this.plot);
     this.buildLegend();
   }
@@ -128,7 +135,8 @@ export class Panel {
     const hidden = this.beyond.size + this.unnamed;
     this.more.textContent = hidden > 0 ? `and ${hidden} more, not drawn` : '';
     const names = [...this.series.keys()].map((label, i) => `${label} ${texts[i]}`);
-    this.plot.setAttribute('aria-label', `${this.spec.title}, the last 60 seconds. ${names.join(', ')}`);
+    const gaps = this.gapsShown > 0 ? `, with ${this.gapsShown} ${this.gapsShown === 1 ? 'gap' : 'gaps'}` : '';
+    this.plot.setAttribute('aria-label', `${this.spec.title}, the last 60 seconds${gaps}. ${names.join(', ')}`);
   }
 }
 

@@ -5,7 +5,7 @@ const RETRY = 2000; // ms until the next attempt
 const SILENCE = 5000; // ms without the status that comes every second: it is dead
 
 // openStream calls on.state with connecting, live, lost or ended, on.event with
-// every event, on.status with every status and on.policies with every state of
+// every event, on.gap where events are missing between two, on.status with every status and on.policies with every state of
 // the demonstration.
 export function openStream(url, on) {
   let source;
@@ -21,6 +21,7 @@ export function openStream(url, on) {
       alive();
       on.status(JSON.parse(m.data));
     });
+    source.addEventListener('gap', (m) => on.gap(JSON.parse(m.data)));
     source.addEventListener('policies', (m) => on.policies(JSON.parse(m.data)));
     source.addEventListener('end', (m) => {
       on.status(JSON.parse(m.data));
