@@ -11,6 +11,7 @@ var asaskevich = Peer{
 	Title:  "asaskevich/EventBus",
 	Module: "github.com/asaskevich/EventBus",
 	How:    "Subscribe with a handler that sends to the subscriber's channel; it has no Close",
+	Ahead:  "it calls the handlers one after the other, as the loop does",
 	Bounds: true,
 	New:    func(c Config) Bus { return &reflectBus{EventBus.New(), c.Buffer} },
 }

@@ -9,6 +9,7 @@ var cskr = Peer{
 	Title:  "cskr/pubsub",
 	Module: "github.com/cskr/pubsub/v2",
 	How:    "one topic, Sub and Pub; Shutdown is its Close",
+	Ahead:  "Publish only hands the event to one goroutine that fans out later: see dustin",
 	Bounds: true,
 	New:    func(c Config) Bus { return cskrBus{pubsub.New[string, Event](c.Buffer)} },
 }

@@ -9,6 +9,7 @@ var docker = Peer{
 	Title:  "docker/go-events",
 	Module: "github.com/docker/go-events",
 	How:    "a Broadcaster, and a Queue before each sink; unbounded; Remove and Close of the queue unsubscribe",
+	Ahead:  "Publish only hands the event to one goroutine, which hands it to one more for each subscriber, with queues that have no bound",
 	New:    func(Config) Bus { return sinks{events.NewBroadcaster()} },
 }
 

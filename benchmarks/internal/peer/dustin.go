@@ -10,6 +10,9 @@ var dustin = Peer{
 	Title:  "dustin/go-broadcast",
 	Module: "github.com/dustin/go-broadcast",
 	How:    "Register of a channel with the buffer, Submit; the input is buffered alike",
+	Ahead: "Publish only hands the event to one goroutine that fans out later: it occupies its caller for one wake-up, " +
+		"nothing is delivered yet, and the caller hears of nothing. \"Until the last subscriber has it\" has the whole " +
+		"time",
 	Bounds: true,
 	New:    func(c Config) Bus { return &dustinBus{broadcast.NewBroadcaster(c.Buffer), c.Buffer} },
 }

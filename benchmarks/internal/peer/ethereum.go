@@ -10,6 +10,7 @@ var ethereum = Peer{
 	Title:  "go-ethereum event.FeedOf",
 	Module: "github.com/ethereum/go-ethereum",
 	How:    "FeedOf[Event]; subscribers select on their channel and Err; SubscriptionScope.Close is its Close",
+	Ahead:  "it sends to each channel with one reflect.Select, with as little beside it as the loop",
 	Bounds: true,
 	New:    func(c Config) Bus { return &feed{buffer: c.Buffer} },
 }

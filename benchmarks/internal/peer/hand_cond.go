@@ -9,9 +9,12 @@ import (
 // read everything and one for the publishers that find the slowest reader a whole ring
 // behind. A reader takes what there is, at most 64 events, with one lock.
 var handCond = Peer{
-	Name:   "cond",
-	Title:  "ring with one mutex and sync.Cond",
-	How:    "one ring of buffer slots, readers take up to 64 events under the mutex; publishers wait for the slowest",
+	Name:  "cond",
+	Title: "ring with one mutex and sync.Cond",
+	How:   "one ring of buffer slots, readers take up to 64 events under the mutex; publishers wait for the slowest",
+	Ahead: "publisher and readers take turns at one mutex, and whoever sleeps lets the other run through the whole buffer: " +
+		"quickest with one reader, and the more readers the longer they queue for the mutex. Nobody can be ejected, " +
+		"skip or leave a wait",
 	Bounds: true,
 	New: func(c Config) Bus {
 		r := &condRing{slots: make([]Event, c.Buffer)}

@@ -13,6 +13,8 @@ var handList = Peer{
 	Name:  "list",
 	Title: "linked list, close and replace (as in Consul)",
 	How:   "an item holds the event, the next item, and a channel closed once that is there; unbounded",
+	Ahead: "a publish appends one item and closes one channel, by which the runtime readies all who wait in one go; it " +
+		"never waits for anyone, and whoever is behind holds all items since in memory",
 	New: func(Config) Bus {
 		return &list{tail: &item{ready: make(chan struct{})}, closed: make(chan struct{})}
 	},

@@ -9,9 +9,11 @@ import (
 // handLoop is what one writes by hand: a channel for each subscriber, in a slice behind
 // a lock, and a loop that sends to all.
 var handLoop = Peer{
-	Name:   Baseline,
-	Title:  "hand-written channel loop",
-	How:    "a slice of channels behind a sync.RWMutex, and a loop that sends to each",
+	Name:  Baseline,
+	Title: "hand-written channel loop",
+	How:   "a slice of channels behind a sync.RWMutex, and a loop that sends to each",
+	Ahead: "it has no number, no count, no context, and nobody can join or leave while it sends; those are the nanoseconds " +
+		"that a publish to few costs more here",
 	Bounds: true,
 	New:    func(c Config) Bus { return &loop{buffer: c.Buffer} },
 }

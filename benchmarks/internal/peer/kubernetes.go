@@ -13,6 +13,7 @@ var kubernetes = Peer{
 	Title:  "Kubernetes watch.Broadcaster",
 	Module: "k8s.io/apimachinery",
 	How:    "WaitIfChannelFull; events are objects with an Event inside; Shutdown is its Close",
+	Ahead:  "Publish only hands the event to one goroutine that fans out later: see dustin",
 	Bounds: true,
 	New:    func(c Config) Bus { return watchers{watch.NewBroadcaster(c.Buffer, watch.WaitIfChannelFull)} },
 }

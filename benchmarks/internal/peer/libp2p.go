@@ -12,6 +12,7 @@ var libp2p = Peer{
 	Title:  "libp2p event bus",
 	Module: "github.com/libp2p/go-libp2p",
 	How:    "one emitter, subscriptions with BufSize; Close is the emitter's",
+	Ahead:  "it sends to each channel as the loop does, with as little beside it",
 	Bounds: true,
 	New: func(c Config) Bus {
 		bus := eventbus.NewBus()

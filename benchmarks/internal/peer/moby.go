@@ -14,6 +14,7 @@ var mobyPeer = Peer{
 	Title:  "moby/pubsub",
 	Module: "github.com/moby/pubsub",
 	How:    "a timeout of 1 minute, of 100 ms where a subscriber is stuck",
+	Ahead:  "it starts a goroutine per subscriber and event and waits for all: the scheduler spreads them over the cores at once",
 	Bounds: true,
 	New: func(c Config) Bus {
 		timeout := time.Minute

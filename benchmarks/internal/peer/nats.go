@@ -20,6 +20,8 @@ var natsPeer = Peer{
 	Title:  "nats.go, server in the process",
 	Module: "github.com/nats-io/nats.go",
 	How:    "one connection publishes, one has all subscriptions; limits off, so unbounded",
+	Ahead: "Publish copies the bytes into the buffer of a connection; a server in the process, and goroutines of the " +
+		"client for each subscription, do the rest later, with queues that have no bound here",
 	New: func(Config) Bus {
 		bus, err := newNATS()
 		if err != nil {

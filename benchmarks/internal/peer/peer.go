@@ -57,6 +57,7 @@ type Peer struct {
 	Module string // its path, "" for what is written by hand
 	How    string // how it is used here, and what is to be known of it
 	Bounds bool   // a subscriber's buffer is bounded
+	Ahead  string // what it does differently where it has better figures than this library
 	State  bool   // it keeps the latest of each key, not every event
 	New    func(Config) Bus
 }

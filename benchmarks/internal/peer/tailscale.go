@@ -13,6 +13,7 @@ var tailscale = Peer{
 	Title:  "Tailscale eventbus",
 	Module: "tailscale.com",
 	How:    "a client for each subscriber, who selects on Events and Done; unbounded queues",
+	Ahead:  "Publish only hands the event to one goroutine that fans out later, with queues that have no bound",
 	New: func(Config) Bus {
 		bus := eventbus.NewWithOptions(eventbus.BusOptions{Logf: logger.Discard})
 		return &tail{bus, eventbus.Publish[Event](bus.Client("publisher"))}

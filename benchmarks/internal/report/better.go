@@ -50,9 +50,13 @@ func (d *document) better() {
 	d.printf("Every median that is better than that of this library's best kind of subscriber, by how many times. Where the ranges of " +
 		"the runs overlap it may be chance, and is said so. Who loses, reorders or stalls is not compared.\n\n")
 	rows := [][]string{{"what", "this library's best", "better"}}
+	ahead := map[string]bool{}
 	for _, k := range contests {
 		for _, c := range cells(d.data.Results, k.workload) {
 			own, winners := d.winners(k, c)
+			for _, w := range winners {
+				ahead[w.name] = true
+			}
 			if len(winners) > 0 {
 				rows = append(rows, []string{k.title(c), own, d.list(winners)})
 			}
@@ -63,6 +67,13 @@ func (d *document) better() {
 		return
 	}
 	table(&d.Builder, rows)
+	d.printf("What they do differently:\n\n")
+	for _, name := range d.data.Peers {
+		if p, ok := peer.Find(name); ok && ahead[name] && p.Ahead != "" {
+			d.printf("- **%s**: %s.\n", name, p.Ahead)
+		}
+	}
+	d.printf("\n")
 }
 
 func (k contest) title(c work.Cell) string {
