@@ -246,6 +246,7 @@ func TestLaw5_ReaderEndsRace(t *testing.T) {
 				r.Stats()
 			})
 			running.Wait()
+			hub.Released() // takes the mutex that whoever ends r for its context still may hold
 			broadcasttest.CheckConservation(t, hub, r)
 			hub.Close()
 			cancelOwn()

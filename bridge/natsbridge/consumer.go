@@ -78,6 +78,12 @@ func (r *durable) misfits(c *jetstream.ConsumerConfig) (wrong []string) {
 	if c.MaxAckPending > 0 && c.MaxAckPending < r.f.ackPending {
 		wrong = append(wrong, fmt.Sprintf("its MaxAckPending is %d: want %d", c.MaxAckPending, r.f.ackPending))
 	}
+	if c.InactiveThreshold > 0 {
+		wrong = append(wrong, fmt.Sprintf("the server forgets it when nobody was there for %v", c.InactiveThreshold))
+	}
+	if len(c.BackOff) > 0 {
+		wrong = append(wrong, fmt.Sprintf("it has a BackOff, %v, and not one AckWait", c.BackOff))
+	}
 	if c.HeadersOnly {
 		wrong = append(wrong, "it delivers headers only")
 	}
@@ -201,6 +207,9 @@ func (r *durable) accept(ctx context.Context, m *nats.Msg, meta *nats.MsgMetadat
 	r.seen = max(r.seen, seq)
 	return true, again, nil
 }
+
+// elsewhere: another process may have it, and what nobody acknowledges comes again.
+func (*durable) elsewhere() error { return nil }
 
 func (r *durable) delivering(seq uint64) {
 	r.mu.Lock()

@@ -63,6 +63,28 @@ func TestCore_LagAndWarnings(t *testing.T) {
 	require.ErrorIs(t, stop(), context.Canceled)
 }
 
+// Who subscribes to a live topic while the connection is down is served at once, and has
+// a gap before anything else, which stands where the connection is up again.
+func TestCore_SubscribeWhileDown(t *testing.T) {
+	s := embedded(t, onTCP)
+	nc, proxy := proxied(t, s.Addr().String())
+	other := inside(t, s)
+	b := newBridge(t, newCore(t, nc))
+	first := newReader(t, b, "a")
+	proxy.Refuse()
+	require.Equal(t, 1, proxy.Cut())
+	require.ErrorContains(t, nextEvent(t, first).Gap.Err, "is down")
+	late := newReader(t, b, "a")
+	require.NoError(t, other.Publish("a", []byte("lost")))
+	require.NoError(t, other.Flush())
+	proxy.Heal()
+	for _, r := range []*textReader{first, late} {
+		require.ErrorContains(t, nextEvent(t, r).Gap.Err, "is up again")
+		require.NoError(t, other.Publish("a", []byte("on")))
+		require.Equal(t, "on", nextEvent(t, r).Value)
+	}
+}
+
 // While an attempt to connect hangs the client holds its lock. A topic tells of the
 // outage before that, and ends when the attempt is over at the latest.
 func TestCore_EndsWhileConnecting(t *testing.T) {

@@ -3,8 +3,6 @@ package natsbridge
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/gobroadcast/broadcast/bridge"
@@ -26,7 +24,7 @@ func (r *coreRun) look() error {
 		case !r.up:
 			return r.down()
 		}
-		switch err := r.flush(); {
+		switch err := flush(r.ctx, r.nc); {
 		case err == nil:
 			if err := r.confirmed(); err != nil {
 				return err
@@ -93,18 +91,19 @@ const flushFor = time.Minute
 
 // flush returns when the server has answered, and so has read all that was sent to it
 // before: the subscription, or all of them behind a reconnect.
-func (r *coreRun) flush() error {
-	ctx, cancel := context.WithTimeout(r.ctx, flushFor)
+func flush(ctx context.Context, nc *nats.Conn) error {
+	ctx, cancel := context.WithTimeout(ctx, flushFor)
 	defer cancel()
-	return r.nc.FlushWithContext(ctx)
+	return nc.FlushWithContext(ctx)
 }
 
 // confirmed is called when the server has answered behind the subscription.
 func (r *coreRun) confirmed() error {
-	if err := r.denied(true); err != nil {
+	if err := r.taken(); err != nil {
 		return err
 	}
 	again := r.live
+	r.before, r.room = nil, false
 	r.owed, r.told, r.live, r.apart = false, false, true, true
 	if !again {
 		r.queue.clear() // the timeline begins here
@@ -117,63 +116,60 @@ func (r *coreRun) confirmed() error {
 	return nil
 }
 
-// denied tells whether the server has refused the subscription. It says so with an
-// error that only the handler of the application is given, and which is the
-// connection's last one until there is another. Where another one may have hidden it,
-// the server is asked again, by one Run at a time.
-func (r *coreRun) denied(confirming bool) error {
-	clear, err := r.verdict(confirming)
-	if clear {
-		return err
-	}
-	select {
-	case r.core.alone <- struct{}{}:
-		defer func() { <-r.core.alone }()
-	case <-r.ctx.Done():
-		return context.Cause(r.ctx)
-	}
-	for range maxProbes {
-		if err := r.probe(); err != nil {
-			return err
-		}
-		if clear, err := r.verdict(confirming); clear {
-			return err
-		}
-	}
-	return nil
-}
-
-// maxProbes bounds how often the server is asked again in one go, for an application
-// that makes such errors all the time.
-const maxProbes = 10
-
-// verdict tells what the last error of the connection says about the subscription,
-// and whether that is clear.
-func (r *coreRun) verdict(confirming bool) (clear bool, err error) {
-	last, old := r.nc.LastError(), r.lastErr
-	r.lastErr = last
+// taken returns an error if the server has refused the subscription.
+func (r *coreRun) taken() error {
+	last := r.nc.LastError()
+	full := errors.Is(last, nats.ErrMaxSubscriptionsExceeded)
 	switch {
-	case confirming && errors.Is(last, nats.ErrMaxSubscriptionsExceeded):
-		return true, fmt.Errorf("natsbridge: subject %q: the last error of the connection is: %w", r.subject, last)
-	case !errors.Is(last, nats.ErrPermissionViolation) || last == old: //nolint:errorlint // the same one
-		return true, nil
-	case strings.Contains(last.Error(), fmt.Sprintf("Subscription to %q", r.subject)):
-		return true, bridge.Permanent(fmt.Errorf("natsbridge: subject %q: the user of the connection may not subscribe to it: %w", r.subject, last))
+	case full && !(r.room && r.nc.Stats().Reconnects == r.reconnects):
+		return errFull(r.subject) // it need not be ours: then the next Run has room
+	case last == nil, !full && r.before != nil && errors.Is(last, r.before):
+		return nil
+	case refuses(last, r.subject):
+		return errRefused(r.subject, last)
 	}
-	return !confirming && !strings.Contains(last.Error(), "Subscription to"), nil
+	return r.core.inquiry.ask(r.ctx, r.subject) // it may hide another one
 }
 
-// probe subscribes a second time, for as long as the server needs to answer.
-func (r *coreRun) probe() error {
-	s, err := subscribe(r.nc, r.subject, func(*nats.Msg) {})
-	if err != nil {
-		return err
+// join subscribes. If the connection was over its limit of subscriptions it makes sure
+// that there is room first.
+func (r *coreRun) join() (*subscription, error) {
+	r.before = r.nc.LastError()
+	if errors.Is(r.before, nats.ErrMaxSubscriptionsExceeded) {
+		select {
+		case r.core.inquiry.alone <- struct{}{}:
+			defer func() { <-r.core.inquiry.alone }() // till then nobody takes the room
+		case <-r.ctx.Done():
+			return nil, context.Cause(r.ctx)
+		}
+		r.reconnects = r.nc.Stats().Reconnects
+		if !r.core.inquiry.room(r.ctx) {
+			return nil, errFull(r.subject)
+		}
+		r.before = r.nc.LastError()
+		r.room = errors.Is(r.before, nats.ErrMaxSubscriptionsExceeded) // else a new one is told
 	}
-	defer s.end()
-	if err := r.flush(); r.ctx.Err() != nil {
-		return context.Cause(r.ctx)
-	} else if err != nil {
-		return nil // the connection is down, or about to be: then it is confirmed again
+	return subscribe(r.nc, r.subject, r.receive)
+}
+
+// inquire looks for a new error of the connection, and has all Runs asked about if there
+// is one. It does not wait for that.
+func (r *coreRun) inquire(ctx context.Context) {
+	q := r.core.inquiry
+	select {
+	case q.alone <- struct{}{}:
+	default:
+		return // somebody asks: what is new is new at the next look, too
 	}
-	return nil
+	last := q.nc.LastError() // before it is known who is there
+	if !q.news(last) {
+		<-q.alone
+		return
+	}
+	r.asking.Go(func() {
+		defer func() { <-q.alone }()
+		if q.settle(ctx, append(q.take(), r.core.questions()...)) {
+			q.seen, q.same = last, 0
+		}
+	})
 }

@@ -2,6 +2,7 @@ package natsbridge
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,21 +28,28 @@ type coreRun struct {
 
 	dropped int // by the client; belongs to receive
 
+	refused chan error     // the server does not permit the subject any more; room for one
+	asking  sync.WaitGroup // what inquire has started
+
 	// The rest belongs to Run.
-	up      bool // the connection is, as far as is known
-	owed    bool // the server is to confirm the subscription
-	live    bool // it has confirmed it once
-	told    bool // of this outage there was a gap already
-	apart   bool // the next message stands behind a gap for what is told of the connection
-	closed  bool // the connection will not come back
-	lastErr error
-	msg     bridge.Message
+	up     bool  // the connection is, as far as is known
+	owed   bool  // the server is to confirm the subscription
+	live   bool  // it has confirmed it once
+	told   bool  // of this outage there was a gap already
+	apart  bool  // the next message stands behind a gap for what is told of the connection
+	closed bool  // the connection will not come back
+	before error // the last one of the connection when the subscription was made
+	room   bool  // the connection was over its limit then, and had room again
+	msg    bridge.Message
+
+	reconnects uint64 // of the connection when it had room
 }
 
 func newCoreRun(ctx context.Context, c *Core, subject string, sink bridge.Sink) *coreRun {
 	return &coreRun{
 		core: c, nc: c.nc, subject: subject, sink: sink, ctx: ctx, owed: true,
-		queue: newBacklog(c.cfg.maxMessages, c.cfg.maxBytes),
+		refused: make(chan error, 1),
+		queue:   newBacklog(c.cfg.maxMessages, c.cfg.maxBytes),
 	}
 }
 
@@ -51,9 +59,8 @@ func (r *coreRun) run() error {
 	r.changes, r.marks = r.nc.StatusChanged(statuses...), r.nc.StatusChanged(statuses...)
 	defer r.nc.RemoveStatusListener(r.changes)
 	defer r.nc.RemoveStatusListener(r.marks)
-	r.lastErr = r.nc.LastError()
 	r.up = r.nc.IsConnected()
-	s, err := subscribe(r.nc, r.subject, r.receive)
+	s, err := r.join()
 	if err != nil {
 		return err
 	}
@@ -80,14 +87,11 @@ func (r *coreRun) receive(m *nats.Msg) {
 	r.queue.push(m, fresh, another)
 }
 
-// errorEvery is how often a Run looks whether the server has said that its subject is
-// not permitted any more: nobody is told of that but the application's handler.
-const errorEvery = 5 * time.Second
-
 // follow is the life of the Run once it has begun.
 func (r *coreRun) follow(gone <-chan struct{}) error {
-	errs := time.NewTicker(errorEvery)
-	defer errs.Stop()
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer r.asking.Wait()
+	defer cancel()
 	var c *chunk
 	ended := false
 	for r.ctx.Err() == nil {
@@ -113,13 +117,24 @@ func (r *coreRun) follow(gone <-chan struct{}) error {
 			r.noteFirst(s)
 		case <-gone:
 			gone, ended = nil, true // what is in the queue is delivered first
-		case <-errs.C:
-			if err := r.denied(false); err != nil {
-				return err
-			}
+		case err := <-r.refused:
+			return err
+		case <-r.core.inquiry.looks.C:
+			r.inquire(ctx)
 		}
 	}
 	return context.Cause(r.ctx)
+}
+
+// refuse is the answer to a question about a Run that goes on.
+func (r *coreRun) refuse(err error) {
+	if !bridge.IsPermanent(err) {
+		return
+	}
+	select {
+	case r.refused <- err:
+	default:
+	}
 }
 
 // idle is called when all messages are delivered, and so many were lost behind them.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,6 +33,8 @@ type mode interface {
 	// late is told of each message that has come and is not accepted, since the
 	// session is over.
 	late(m *nats.Msg)
+	// elsewhere says what it means that the server has delivered what has not come.
+	elsewhere() error
 	// beat is called at each heartbeat's time.
 	beat(ctx context.Context)
 	// close gives back what the Run has at the server, without waiting for long.
@@ -56,7 +57,8 @@ type intake struct {
 
 	// These belong to the goroutine of the intake.
 	status     chan nats.Status
-	reconnects uint64
+	reconnects uint64    // when the session began
+	until      time.Time // a Run that was never live is to be by then, on this connection
 	everLive   bool
 	session    session
 	origin     string // of positions
@@ -72,6 +74,7 @@ type intake struct {
 func (f *intake) run(ctx context.Context, sink bridge.Sink) error {
 	f.queue.wake, f.room = make(chan struct{}, 1), make(chan struct{}, 1)
 	f.begin(f)
+	defer f.forget()
 	defer f.end(f)
 	inner, stop := context.WithCancel(ctx)
 	var receiving sync.WaitGroup
@@ -79,6 +82,13 @@ func (f *intake) run(ctx context.Context, sink bridge.Sink) error {
 	defer stop()
 	receiving.Go(func() { f.receive(inner) })
 	return f.deliver(ctx, sink)
+}
+
+// forget drops what only a Run that goes on needs: a Durable keeps those that have ended
+// for a while.
+func (f *intake) forget() {
+	f.queue.take(nil)
+	f.session, f.gaps = session{}, nil
 }
 
 // deliver hands the queue to the sink.
@@ -129,101 +139,6 @@ func (f *intake) hand(ctx context.Context, sink bridge.Sink, ev *event) error {
 // lag is called by anyone.
 func (f *intake) lag() (uint64, bool) {
 	return f.pending.Load() + uint64(max(f.queue.len(), f.mode.held())), f.known.Load()
-}
-
-// How long a Run waits for an answer, before it was live and after, and between two
-// sessions.
-const (
-	patience    = 10 * time.Second
-	impatience  = 2 * time.Second
-	shortPause  = 20 * time.Millisecond
-	longPause   = 2 * time.Second
-	closingTime = 100 * time.Millisecond
-)
-
-// receive has one session after the other until ctx ends or it is of no use.
-func (f *intake) receive(ctx context.Context) {
-	f.status = f.nc.StatusChanged()
-	defer f.nc.RemoveStatusListener(f.status)
-	defer f.mode.close()
-	for pause := shortPause; ; {
-		live, err := f.serve(ctx)
-		if ctx.Err() != nil {
-			return
-		}
-		if f.nc.IsClosed() {
-			err = bridge.Permanent(fmt.Errorf("natsbridge: %w", nats.ErrConnectionClosed))
-		}
-		if !f.everLive || bridge.IsPermanent(err) {
-			f.queue.put(event{err: err})
-			return
-		}
-		if pause = min(2*pause, longPause); live {
-			pause = shortPause
-		}
-		if !f.pause(ctx, pause) {
-			return
-		}
-	}
-}
-
-// pause waits for about d, and then until there is a connection.
-func (f *intake) pause(ctx context.Context, d time.Duration) bool {
-	look := time.NewTimer(d/2 + rand.N(d/2))
-	defer look.Stop()
-	for {
-		select {
-		case <-f.status:
-		case <-look.C:
-			look.Reset(longPause) // the connection may have more to say than fits into status
-		case <-ctx.Done():
-			return false
-		}
-		if f.nc.IsConnected() || f.nc.IsClosed() {
-			return true
-		}
-	}
-}
-
-// bounded bounds how long a request takes.
-func (f *intake) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	if f.everLive {
-		return context.WithTimeout(ctx, impatience)
-	}
-	return context.WithTimeout(ctx, patience)
-}
-
-// serve is one session: from a consumer that is there to the first doubt.
-func (f *intake) serve(ctx context.Context) (live bool, err error) {
-	for len(f.status) > 0 {
-		<-f.status
-	}
-	f.reconnects = f.nc.Stats().Reconnects
-	if err := f.open(ctx); err != nil {
-		return false, err
-	}
-	if err := f.session.begin(f); err != nil {
-		return false, err
-	}
-	defer f.leave()
-	f.everLive, f.checked = true, 0
-	f.queue.put(event{live: true})
-	f.report()
-	return true, f.listen(ctx)
-}
-
-// open looks at the stream and opens the consumer.
-func (f *intake) open(ctx context.Context) error {
-	short, cancel := f.bounded(ctx)
-	defer cancel()
-	info, err := f.info(short)
-	if err != nil {
-		return err
-	}
-	if err := f.recognise(info); err != nil {
-		return err
-	}
-	return f.mode.open(short, info)
 }
 
 // recognise finds out whether this is the stream that it was.

@@ -32,25 +32,26 @@ func (c *streamConfig) check(ok bool, format string, args ...any) {
 	}
 }
 
-func streamOption(set func(c *streamConfig)) Option {
-	return option(func(c *config) { set(&c.streams) })
+func streamOption(name string, k kind, set func(c *streamConfig)) Option {
+	return option{name, k, func(c *config) { set(&c.streams) }}
 }
 
 // WithHeartbeat is for NewStream and NewDurable: how often the server is to say that it is there while it has
 // nothing to send: after two and a half of these in silence the source begins again
 // where it is. Without it, 5 s. It is at least 50 ms and at most 1 min.
 func WithHeartbeat(d time.Duration) Option {
-	return streamOption(func(c *streamConfig) {
+	return streamOption("WithHeartbeat", forStream|forDurable, func(c *streamConfig) {
 		c.check(d >= 50*time.Millisecond && d <= time.Minute, "WithHeartbeat(%v): want 50ms to 1m", d)
 		c.heartbeat = d
 	})
 }
 
 // WithBatch is for NewStream and NewDurable: how many messages a Run asks for and keeps beyond the one that it
-// delivers. They take at most 8 MiB, or a message if one is larger. Without it, 256. It
-// is at least 1 and at most 10,000.
+// delivers. It asks for at most 8 MiB at a time, or for one message if that is larger, and
+// again when half of the number has been delivered. Without it, 256. It is at least 1
+// and at most 10,000.
 func WithBatch(n int) Option {
-	return streamOption(func(c *streamConfig) {
+	return streamOption("WithBatch", forStream|forDurable, func(c *streamConfig) {
 		c.check(n >= 1 && n <= 10_000, "WithBatch(%d): want 1 to 10000", n)
 		c.batch = n
 	})
@@ -59,7 +60,7 @@ func WithBatch(n int) Option {
 // WithDomain is for NewStream and NewDurable: the JetStream domain that the stream is in. Without it, the one of the
 // server that the connection leads to.
 func WithDomain(domain string) Option {
-	return streamOption(func(c *streamConfig) { c.domain = domain })
+	return streamOption("WithDomain", forStream|forDurable, func(c *streamConfig) { c.domain = domain })
 }
 
 // WithAckWait is for NewDurable, and is of durables that it makes: after that time
@@ -67,7 +68,7 @@ func WithDomain(domain string) Option {
 // process that lives gives such signs at half of it. Without it, 30 s. It is at least
 // 100 ms.
 func WithAckWait(d time.Duration) Option {
-	return streamOption(func(c *streamConfig) {
+	return streamOption("WithAckWait", forDurable, func(c *streamConfig) {
 		c.check(d >= 100*time.Millisecond, "WithAckWait(%v): want at least 100ms", d)
 		c.ackWait = d
 	})
@@ -77,7 +78,7 @@ func WithAckWait(d time.Duration) Option {
 // acknowledged. That is at least the ring of the bridge's hubs and the batch, or the
 // topic stands still. Without it, 4096 and the batch.
 func WithMaxAckPending(n int) Option {
-	return streamOption(func(c *streamConfig) {
+	return streamOption("WithMaxAckPending", forDurable, func(c *streamConfig) {
 		c.check(n >= 1, "WithMaxAckPending(%d): want at least 1", n)
 		c.ackPending = n
 	})
@@ -94,8 +95,12 @@ type stream struct {
 	runs map[string]*intake // that are going on, by pattern; guarded by mu
 }
 
-func newStream(nc *nats.Conn, name string, opts []Option) (*stream, error) {
-	s := &stream{streamConfig: newConfig(opts).streams, nc: nc, name: name, runs: map[string]*intake{}}
+func newStream(k kind, nc *nats.Conn, name string, opts []Option) (*stream, error) {
+	c := newConfig(k, opts)
+	if c.foreign != nil {
+		return nil, c.foreign
+	}
+	s := &stream{streamConfig: c.streams, nc: nc, name: name, runs: map[string]*intake{}}
 	s.check(nc != nil, "no connection")
 	s.check(name != "", "no name of a stream")
 	if s.err != nil {
@@ -116,13 +121,13 @@ func newStream(nc *nats.Conn, name string, opts []Option) (*stream, error) {
 	return s, nil
 }
 
-// pullSubject is where messages of a consumer are asked for.
-func (s *stream) pullSubject(consumer string) string {
+// consumerSubject is where the server is asked to do something with a consumer.
+func (s *stream) consumerSubject(what, consumer string) string {
 	prefix := "$JS.API."
 	if s.domain != "" {
 		prefix = "$JS." + s.domain + ".API."
 	}
-	return prefix + "CONSUMER.MSG.NEXT." + s.name + "." + consumer
+	return prefix + "CONSUMER." + what + "." + s.name + "." + consumer
 }
 
 // info asks what the stream is like.

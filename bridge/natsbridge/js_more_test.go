@@ -40,7 +40,7 @@ func TestStream_Options(t *testing.T) {
 		natsbridge.WithHeartbeat(time.Millisecond), natsbridge.WithHeartbeat(time.Hour), natsbridge.WithBatch(0),
 		natsbridge.WithBatch(1 << 20), natsbridge.WithAckWait(0), natsbridge.WithMaxAckPending(0),
 	} {
-		_, err := natsbridge.NewStream(l.nc, "S", o)
+		_, err := natsbridge.NewDurable(l.nc, "S", "p", o)
 		require.ErrorContains(t, err, "want")
 	}
 	_, err := natsbridge.NewStream(l.nc, "")
@@ -79,15 +79,7 @@ func TestStreams_ConsumerGoneWhileHeldUp(t *testing.T) {
 			r := start(t, source(l), "a", "", gate)
 			r.awaitLive()
 			l.publish("a", 1, 50)
-			require.Eventually(t, func() bool { // what may be queued has been sent
-				for c := range st.ListConsumers(bg).Info() {
-					return c.NumPending <= 40 && c.NumWaiting == 0
-				}
-				return false
-			}, soon, time.Millisecond)
-			for c := range st.ConsumerNames(bg).Name() {
-				require.NoError(t, st.DeleteConsumer(bg, c))
-			}
+			deleteHeldUp(t, st, 40)
 			close(gate)
 			r.numbers(1, 50)
 			r.quiet(l, "a")

@@ -24,15 +24,19 @@ import (
 // that is not there or does not take the pattern.
 //
 // What the stream has forgotten before it was delivered is a gap, Truncated, with the
-// positions that it reaches from and to. Its Count is exact where the pattern matches
-// all subjects that the stream takes; elsewhere it is 0, since nobody knows how many of
-// these numbers were of the pattern, if any, and the gap says that some may be missing. What was
-// deleted between messages that are still there (DeleteMsg, a purge of one subject,
+// positions that it reaches from and to. Where the pattern matches all subjects that the
+// stream takes, its Count is how many numbers these are, those of messages that were
+// deleted before among them; elsewhere it is 0, since nobody knows how many of these
+// numbers were of the pattern, if any, and the gap says that some may be missing. What
+// was deleted between messages that are still there (DeleteMsg, a purge of one subject,
 // MaxMsgsPerSubject) is no gap: the stream is meant to be without.
 //
 // Where the pattern matches only part of the stream, the server is asked for the oldest
 // message of the stream when numbers are skipped, once for all messages that have come
-// by then, and at a heartbeat if the stream has grown.
+// by then, and at a heartbeat if the stream has grown. If the stream forgets all that it
+// has between two of these, there is a gap each time, also if nothing was of the pattern:
+// that cannot be told apart. A stream that keeps its messages for clearly longer than
+// WithHeartbeat has no such gaps while subscribers keep up.
 //
 // A Run costs the server one consumer, which is gone with it, or 10 seconds after the
 // process if that had no time. In the process it costs two goroutines and, beside what
@@ -47,9 +51,10 @@ type Stream struct {
 
 // NewStream makes a source over the stream of that name, on a connection that stays the
 // application's. It returns an error if an option is wrong. It does not ask the server:
-// whether there is such a stream a Run finds out.
+// whether there is such a stream a Run finds out. A Run waits for a connection as long as
+// its context lives, and ends if a server that is connected does not answer within 10 s.
 func NewStream(nc *nats.Conn, stream string, opts ...Option) (*Stream, error) {
-	base, err := newStream(nc, stream, opts)
+	base, err := newStream(forStream, nc, stream, opts)
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +114,7 @@ type ordered struct {
 	f     *intake
 	fresh bool   // it begins where the stream ends
 	name  string // of the consumer that may be there
+	doubt bool   // the server has not said whether it has made it, and may be about to
 }
 
 // inactive is after what time the server forgets a consumer that nobody asks: that of
@@ -134,6 +140,8 @@ func (o *ordered) open(ctx context.Context, info *jetstream.StreamInfo) error {
 		AckPolicy: jetstream.AckNonePolicy, MaxDeliver: 1,
 		InactiveThreshold: inactive, MemoryStorage: true, Replicas: 1,
 	})
+	var api jetstream.JetStreamError
+	o.doubt = err != nil && !errors.As(err, &api)
 	if err != nil {
 		return f.judge("a consumer of stream", err)
 	}
@@ -145,9 +153,11 @@ func (o *ordered) open(ctx context.Context, info *jetstream.StreamInfo) error {
 }
 
 // outlive is ctx for a while longer: the server may do what it is asked for last before
-// what it was asked for first, and a consumer would be deleted before it is made.
+// what it was asked for first, and a consumer would be deleted before it is made. ctx
+// has a deadline: without one the client would take its own.
 func outlive(ctx context.Context) (context.Context, func()) {
-	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	until, _ := ctx.Deadline()
+	longer, cancel := context.WithDeadline(context.WithoutCancel(ctx), until.Add(closingTime))
 	done := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(done)
@@ -173,6 +183,7 @@ func (o *ordered) delete(ctx context.Context) error {
 	if err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return o.f.judge("the last consumer of stream", err)
 	}
+	o.doubt = o.doubt && err != nil // one that is not there may be made yet
 	o.name = ""
 	return nil
 }
@@ -185,6 +196,7 @@ func (o *ordered) accept(ctx context.Context, _ *nats.Msg, meta *nats.MsgMetadat
 	return true, false, o.f.pass(ctx, meta.Sequence.Stream)
 }
 
+func (*ordered) elsewhere() error     { return errSequence }
 func (*ordered) delivering(uint64)    {}
 func (*ordered) held() int            { return 0 }
 func (*ordered) pulse() time.Duration { return 0 }
@@ -193,10 +205,14 @@ func (*ordered) settle()              {}
 func (*ordered) late(*nats.Msg)       {} // the next consumer begins with it
 func (*ordered) beat(context.Context) {}
 
+// close deletes the consumer. If that is not sure the server is asked once more and no
+// answer awaited: on a busy machine the time may be over before it is asked at all.
 func (o *ordered) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closingTime)
 	defer cancel()
-	if o.delete(ctx) != nil {
-		o.s.remember(o.f.pattern, o.name)
+	name := o.name
+	if err := o.delete(ctx); name != "" && (err != nil || o.doubt) {
+		o.s.remember(o.f.pattern, name)
+		_ = o.f.nc.Publish(o.f.consumerSubject("DELETE", name), nil) // else the server forgets it by itself
 	}
 }

@@ -88,16 +88,17 @@ type session struct {
 	bytes       int           // for one request
 	expires     time.Duration // of a request
 	heartbeat   time.Duration
-	outstanding int // asked for, and not come
-	came        int // since the last request
+	outstanding int  // asked for, and not come
+	came        int  // since the last request
+	large       bool // the next message is larger than a request may ask for
 	delivered   uint64
 
-	sub  *nats.Subscription
-	msgs chan *nats.Msg
+	sub     *nats.Subscription
+	msgs    chan *nats.Msg
+	silence *time.Timer // since the server was asked, or has said something
 }
 
-// maxBytes is how much a request asks for at most. Together with what is queued, two of
-// these are in memory.
+// maxBytes is how much a request asks for at most, or one message if that is larger.
 const maxBytes = 8 << 20
 
 // limits are how much is asked for at a time, before what a consumer allows.
@@ -105,34 +106,38 @@ func (s *session) limits(c *streamConfig) {
 	s.batch, s.bytes, s.expires, s.heartbeat = c.batch, maxBytes, 6*c.heartbeat, c.heartbeat
 }
 
-// begin subscribes to a new inbox, which ends with the name of the consumer, and asks for the first messages. What the consumer
-// sends to an earlier inbox is none of this session's.
+// begin subscribes to a new inbox, which ends with the name of the consumer. What the
+// consumer sends to an earlier inbox is none of this session's.
 func (s *session) begin(f *intake) (err error) {
 	s.msgs = make(chan *nats.Msg, 4*s.batch+256) // what is asked for, and what the server says besides
-	s.outstanding, s.came = 0, 0
+	s.outstanding, s.came, s.large = 0, 0, false
 	if s.sub, err = f.nc.ChanSubscribe(f.nc.NewInbox()+"."+s.consumer, s.msgs); err != nil {
 		return fmt.Errorf("natsbridge: %w", err)
 	}
-	if err := s.ask(f); err != nil {
-		_ = s.sub.Unsubscribe()
-		return err
-	}
+	s.silence = time.NewTimer(s.patience())
 	return nil
 }
+
+// patience is how long the server may be silent while it is asked for messages.
+func (s *session) patience() time.Duration { return s.heartbeat * 5 / 2 }
 
 func (s *session) waiting() int { return len(s.msgs) }
 
 // ask asks for messages if half of the batch is gone.
 func (s *session) ask(f *intake) error {
-	n := s.batch - s.outstanding - f.queue.len()
+	n, bytes := s.batch-s.outstanding-f.queue.len(), s.bytes
 	if n < (s.batch+1)/2 {
 		return nil
 	}
-	request := fmt.Appendf(nil, `{"expires":%d,"batch":%d,"max_bytes":%d,"idle_heartbeat":%d}`, s.expires, n, s.bytes, s.heartbeat)
-	if err := f.nc.PublishRequest(f.pullSubject(s.consumer), s.sub.Subject, request); err != nil {
+	if s.large {
+		n, bytes, s.large = 1, 0, false
+	}
+	request := fmt.Appendf(nil, `{"expires":%d,"batch":%d,"max_bytes":%d,"idle_heartbeat":%d}`, s.expires, n, bytes, s.heartbeat)
+	if err := f.nc.PublishRequest(f.consumerSubject("MSG.NEXT", s.consumer), s.sub.Subject, request); err != nil {
 		return fmt.Errorf("natsbridge: asking for messages: %w", err)
 	}
 	s.outstanding, s.came = s.outstanding+n, 0
+	s.silence.Reset(s.patience())
 	return nil
 }
 
@@ -155,8 +160,9 @@ var (
 // listen takes what comes, until something is wrong.
 func (f *intake) listen(ctx context.Context) error {
 	s := &f.session
-	silence := time.NewTimer(time.Hour)
-	defer silence.Stop()
+	if err := s.ask(f); err != nil {
+		return err
+	}
 	beat := time.NewTicker(s.heartbeat)
 	defer beat.Stop()
 	var pulse <-chan time.Time
@@ -166,16 +172,14 @@ func (f *intake) listen(ctx context.Context) error {
 		pulse = t.C
 	}
 	for {
-		if len(s.msgs) == 0 {
-			silence.Reset(s.heartbeat * 5 / 2)
-		}
 		var err error
 		select {
 		case m := <-s.msgs:
 			err = f.handle(ctx, m)
+			s.silence.Reset(s.patience())
 		case <-f.room:
 		case <-f.status:
-			if !f.nc.IsConnected() || f.nc.Stats().Reconnects != f.reconnects {
+			if !f.nc.IsConnected() || f.replaced() {
 				return errReconnected
 			}
 		case <-pulse:
@@ -183,8 +187,8 @@ func (f *intake) listen(ctx context.Context) error {
 		case <-beat.C:
 			f.look(ctx)
 			f.mode.beat(ctx)
-		case <-silence.C:
-			if len(s.msgs) == 0 && s.outstanding > 0 {
+		case <-s.silence.C: // else it begins again with the next message or request
+			if s.outstanding > 0 && f.silent(ctx) {
 				return errSilence
 			}
 		case <-ctx.Done():
@@ -197,6 +201,17 @@ func (f *intake) listen(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// silent tells whether nothing is on the way here, not even a large message that takes its
+// time: what the server has sent comes before its answer to a PING.
+func (f *intake) silent(ctx context.Context) bool {
+	if len(f.session.msgs) == 0 {
+		short, cancel := context.WithTimeout(ctx, max(impatience, f.session.patience()))
+		defer cancel()
+		_ = f.nc.FlushWithContext(short) // without an answer there is a doubt, too
+	}
+	return len(f.session.msgs) == 0
 }
 
 // look finds out how far behind the Run is while the server is not asked for messages,
@@ -250,7 +265,7 @@ func (f *intake) heed(ctx context.Context, m *nats.Msg) error {
 		return nil
 	case status == "409" && strings.Contains(text, "Exceeds MaxBytes"):
 		if s.came == 0 { // not even one
-			s.bytes = min(2*s.bytes, 1<<30)
+			s.large = true
 		}
 		s.over(m)
 		return nil
@@ -265,7 +280,13 @@ func (f *intake) heed(ctx context.Context, m *nats.Msg) error {
 func (f *intake) heartbeat(ctx context.Context, m *nats.Msg) error {
 	delivered, err := strconv.ParseUint(m.Header.Get("Nats-Last-Consumer"), 10, 64)
 	seq, err2 := strconv.ParseUint(m.Header.Get("Nats-Last-Stream"), 10, 64)
-	if err != nil || err2 != nil || delivered != f.session.delivered || seq <= f.mark {
+	if err != nil || err2 != nil {
+		return nil
+	}
+	if delivered != f.session.delivered {
+		return f.mode.elsewhere()
+	}
+	if seq <= f.mark {
 		return nil
 	}
 	if f.mode.held() == 0 { // else it may wait for acknowledgements
@@ -278,6 +299,7 @@ func (f *intake) heartbeat(ctx context.Context, m *nats.Msg) error {
 
 // leave ends the session.
 func (f *intake) leave() {
+	f.session.silence.Stop()
 	f.mode.settle()
 	_ = f.session.sub.Unsubscribe()
 	for len(f.session.msgs) > 0 {
