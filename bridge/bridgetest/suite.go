@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"strconv"
@@ -144,6 +145,18 @@ func (e *env) usage() usage {
 	return u
 }
 
+// descriptors says what each open one is of, where that can be seen.
+func descriptors() (what []string) {
+	const dir = "/proc/self/fd"
+	list, _ := os.ReadDir(dir)
+	for _, fd := range list {
+		if target, err := os.Readlink(filepath.Join(dir, fd.Name())); err == nil {
+			what = append(what, fd.Name()+" "+target)
+		}
+	}
+	return what
+}
+
 // checkUsage fails unless goroutines and descriptors are back where they were.
 func (e *env) checkUsage(before usage) {
 	if e.restarted { // the system itself is another one, maybe in this process
@@ -151,15 +164,21 @@ func (e *env) checkUsage(before usage) {
 		before.files += 20
 	}
 	var now usage
+	looks := 0
 	ok := e.poll(patience/4, func() bool {
+		if looks++; looks%50 == 2 {
+			// Some clients leave a connection whose handshake failed to the collector:
+			// nats.go v1.55 does while it reconnects.
+			runtime.GC()
+		}
 		now = e.usage()
 		return now.goroutines <= before.goroutines && now.files <= before.files
 	})
 	if !ok {
 		var stacks strings.Builder
 		_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
-		e.Errorf("left behind: %d goroutines and %d descriptors, before there were %d and %d; now there are:\n%s",
-			now.goroutines, now.files, before.goroutines, before.files, stacks.String())
+		e.Errorf("left behind: %d goroutines and %d descriptors, before there were %d and %d; now there are:\n%s\n%s",
+			now.goroutines, now.files, before.goroutines, before.files, strings.Join(descriptors(), "\n"), stacks.String())
 	}
 }
 
