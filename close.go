@@ -127,7 +127,7 @@ func (h *Hub[T]) Shutdown(ctx context.Context) error {
 	start, warned := time.Now(), false
 	for delay := time.Millisecond; ; delay = min(2*delay, longest) {
 		undone, over := h.drain()
-		over = over && h.running.Load() == 0 && h.hooks.idle() && h.ring.Load().idle() && !h.sweep.running.Load()
+		over = over && h.running.Load() == 0 && h.hooks.idle() && !h.sweep.running.Load()
 		switch {
 		case over && !h.losses.idle():
 			h.losses.hasten()

@@ -217,7 +217,7 @@ func (h *CoalescingHub[K, V]) Stats() Stats {
 // vitals is what Hub.vitals is.
 func (h *CoalescingHub[K, V]) vitals() (since time.Time, goroutines int) {
 	goroutines = int(h.desk.running.Load() + h.pumps.Load())
-	for _, idle := range []bool{h.hooks.idle(), h.losses.idle(), h.lot.idle()} {
+	for _, idle := range []bool{h.hooks.idle(), h.losses.idle()} {
 		if !idle {
 			goroutines++
 		}

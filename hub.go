@@ -181,9 +181,6 @@ func (h *Hub[T]) vitals() (since time.Time, goroutines int) {
 	if !h.losses.idle() {
 		goroutines++
 	}
-	if !h.ring.Load().idle() {
-		goroutines++
-	}
 	if h.sweep.running.Load() {
 		goroutines++
 	}

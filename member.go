@@ -35,15 +35,15 @@ type counters struct {
 // accounting. It is small because there may be a million, and because most of
 // what a subscribe costs is memory (BenchmarkPairSubscribe).
 type member struct {
+	ended atomic.Bool // set once, with the turn's mutex held; left and err are written before
+
 	id      uint64 // written once, when it joins
 	joined  uint64 // the number it joined behind; written once, when it joins
 	dropped atomic.Uint64
 	special *special // nil for most; written once, before it joins
 	place   int32    // in its shard of the registry; guarded by the shard's mutex
-
-	ended atomic.Bool // set once, with the turn's mutex held; what is below is written before
-	left  uint64      // the number it left behind
-	err   error       // why it ended
+	left    uint64   // the number it left behind
+	err     error    // why it ended
 }
 
 // special is what only some members have.

@@ -9,51 +9,47 @@ import (
 	"sync/atomic"
 )
 
-const (
-	// lotShards spreads those who park at once over so many locks.
-	lotShards = 16
-	// fewParked is how many are woken by whoever wakes; more are left to a goroutine.
-	fewParked = 4
-	// wakesPerYield is after how many the waker lets those run whom it woke.
-	wakesPerYield = 64
-)
-
-// The states of the waker.
-const (
-	wakerIdle    uint32 = iota
-	wakerRunning        // it will not see who parked before its last look at the mask
-	wakerAgain          // it will look at the mask once more
-)
+// lotShards spreads those who park over so many locks, and is how many of them are
+// woken side by side.
+const lotShards = 16
 
 // lot is where those wait who have taken all there is. The zero value is ready.
 // All methods may be called by any number of goroutines at once.
 //
-// No wake-up is lost. Whoever waits stands in a shard's array, and the shard's
-// bit is set in mask, before it looks at what it waits for a second time; whoever
-// wakes has stored that before it looks at mask. So in the one order that all
-// atomic operations have, either the second look comes after the store and sees
-// it, or the bit was set before the look at mask. A bit is cleared only by someone
-// who takes the array of its shard under the shard's mutex, at the same time or
-// later, and bits are set under that mutex: so the entry is in what is taken.
+// A wave are those of a shard who parked before somebody woke. Whoever wakes calls
+// one of one wave; who is called calls the next of its wave before it does anything
+// else, and one of another wave that has not been started yet. So waking costs its
+// caller the same for any number, and needs no goroutine.
+//
+// No wake-up is lost. Whoever waits stands in a shard, and the shard's bit is set in
+// mask, before it looks at what it waits for a second time; whoever wakes has stored
+// that before it looks at mask. So in the one order that all atomic operations have,
+// either the second look comes after the store and sees it, or the bit was set before
+// the look at mask. Whoever takes bits out of mask puts them into owed, and whoever
+// takes one out of owed starts that shard's wave, or has it started when the one that
+// is under way ends. While a bit is owed, or someone stands in a wave, there is one who has
+// just taken bits, or one who is called and has not handed on. Who is called hands
+// on whatever becomes of it: with its token, or when it leaves without.
 type lot struct {
-	mask   atomic.Uint32 // which shards someone may stand in
-	waker  atomic.Uint32
-	run    func() // the waker's goroutine; written once, by the first who starts it
+	mask   atomic.Uint32 // the shards in which someone may be parked
+	owed   atomic.Uint32 // the shards whose next wave is to be started
 	shards [lotShards]lotShard
 }
 
 type lotShard struct {
-	mu     sync.Mutex
-	parked []*parker // guarded by mu
-	spare  []*parker // an empty array for the next wave; guarded by mu
-	wave   uint64    // how often parked was taken, and 1; guarded by mu
+	mu     sync.Mutex // of all that is below
+	parked []*parker  // who has entered since the wave was taken
+	wave   []*parker  // who is still to be called
+	waves  uint64     // how many there have been
+	called *parker    // who is to call the next; nil: the wave is over
+	again  bool       // after this wave comes another
 }
 
 // parker is one waiter's place.
 type parker struct {
 	token chan struct{} // one token: look again
-	wave  uint64        // of its shard when it entered; 0: it has not. Guarded by the shard's mutex
-	place int32         // in the array of that wave; guarded by the shard's mutex
+	wave  uint64        // the number of the one that it stands in or parks for; 0: none. Guarded by the shard's mutex
+	place int32         // in the shard's array; guarded by the shard's mutex
 	shard uint32        // written once, by init
 }
 
@@ -98,13 +94,11 @@ func (l *lot) wait(ctx context.Context, p *parker, ready func() bool) error {
 			case <-done:
 			}
 		}
+		l.leave(p)
 		if ready() {
-			// After a token of long ago p still stands in the array. It may: the next
-			// wave costs it one look, and entering finds it there.
 			return nil
 		}
 		if ctx.Err() != nil {
-			l.leave(p)
 			return causeOf(ctx)
 		}
 	}
@@ -113,138 +107,107 @@ func (l *lot) wait(ctx context.Context, p *parker, ready func() bool) error {
 func (l *lot) enter(p *parker) {
 	s := &l.shards[p.shard]
 	s.mu.Lock()
-	if !s.holds(p) {
-		p.wave, p.place = s.wave+1, int32(len(s.parked))
-		s.parked = append(s.parked, p)
-	}
+	p.wave, p.place = s.waves+1, int32(len(s.parked))
+	s.parked = append(s.parked, p)
 	if bit := uint32(1) << p.shard; l.mask.Load()&bit == 0 {
 		l.mask.Or(bit)
 	}
 	s.mu.Unlock()
 }
 
-// leave takes p out of its shard if it stands there.
+// leave takes p out of its shard if it stands there. If p has been called, it hands
+// that on.
 func (l *lot) leave(p *parker) {
 	s := &l.shards[p.shard]
+	var next *parker
 	s.mu.Lock()
-	if s.holds(p) {
-		last := s.parked[len(s.parked)-1]
-		s.parked[p.place] = last
-		last.place = p.place
-		s.parked = shrunk(s.parked)
-		p.wave = 0
+	called := s.called == p
+	switch {
+	case called:
+		next = s.next()
+	case p.wave > s.waves:
+		s.parked = without(s.parked, p)
 		if len(s.parked) == 0 {
 			l.mask.And(^(uint32(1) << p.shard))
 		}
+	case p.wave != 0:
+		s.wave = without(s.wave, p)
 	}
+	p.wave = 0
 	s.mu.Unlock()
+	if next != nil {
+		next.call()
+	}
+	if called {
+		l.start()
+	}
 }
 
-func (s *lotShard) holds(p *parker) bool { return p.wave == s.wave+1 }
+// without returns array without p.
+func without(array []*parker, p *parker) []*parker {
+	last := array[len(array)-1]
+	array[p.place], last.place = last, p.place
+	return shrunk(array)
+}
 
-// wake wakes all who are parked. It is called after what makes them ready has
-// been stored. It never blocks, and costs one load if nobody is parked; it wakes a
-// few by itself, and has more woken by one short-lived goroutine.
+// next takes out of the wave, or the one after it, who is to be called now. It returns
+// nil if both are over. The mutex must be held.
+func (s *lotShard) next() *parker {
+	if len(s.wave) == 0 && s.again {
+		free := s.wave
+		if cap(free) > 64 && len(s.parked) < cap(free)/4 {
+			free = nil // it has become far too large
+		}
+		s.wave, s.parked, s.again = s.parked, free, false
+		s.waves++
+	}
+	s.called = nil
+	if last := len(s.wave) - 1; last >= 0 {
+		s.called, s.wave[last] = s.wave[last], nil
+		s.called.wave = 0
+		s.wave = s.wave[:last]
+	}
+	return s.called
+}
+
+// wake wakes all who are parked. It is called after what makes them ready has been
+// stored. It never blocks, and costs one load if nobody is parked; it calls one of them
+// at most, who calls the others.
 func (l *lot) wake() {
 	if l.mask.Load() != 0 {
-		l.wakeParked()
+		l.owed.Or(l.mask.Swap(0))
+		l.start()
 	}
 }
 
-func (l *lot) wakeParked() {
+// start starts the wave of one shard that is owed one, if there is any.
+func (l *lot) start() {
 	for {
-		switch l.waker.Load() {
-		case wakerIdle:
-			if l.wakeFew() {
-				return
-			}
-			if l.waker.CompareAndSwap(wakerIdle, wakerRunning) {
-				if l.run == nil {
-					l.run = l.wakeAll // kept, because each evaluation allocates
-				}
-				go l.run()
-				return
-			}
-		case wakerRunning:
-			if l.waker.CompareAndSwap(wakerRunning, wakerAgain) {
-				return
-			}
-		default:
-			return // it goes back to running before it looks at mask
-		}
-	}
-}
-
-// wakeFew wakes all who are parked if these are few, and tells whether it did.
-func (l *lot) wakeFew() bool {
-	mask := l.mask.Load()
-	if bits.OnesCount32(mask) > fewParked {
-		return false
-	}
-	budget := fewParked
-	for ; mask != 0; mask &= mask - 1 {
-		s := &l.shards[bits.TrailingZeros32(mask)]
-		s.mu.Lock()
-		budget -= len(s.parked)
-		if budget < 0 {
-			s.mu.Unlock()
-			return false
-		}
-		l.mask.And(^(mask & -mask))
-		s.wave++
-		for _, p := range s.parked {
-			p.call()
-		}
-		clear(s.parked)
-		s.parked = s.parked[:0]
-		s.mu.Unlock()
-	}
-	return true
-}
-
-// wakeAll is the goroutine that wakes many. It wakes those who are parked when
-// it comes to their shard, and not who parks after that.
-func (l *lot) wakeAll() {
-	woken := 0
-	for {
-		for mask := l.mask.Swap(0); mask != 0; mask &= mask - 1 {
-			s := &l.shards[bits.TrailingZeros32(mask)]
-			s.mu.Lock()
-			taken := s.parked
-			s.parked, s.spare = s.spare, nil
-			s.wave++
-			s.mu.Unlock()
-			for _, p := range taken {
-				p.call()
-				if woken++; woken%wakesPerYield == 0 {
-					runtime.Gosched()
-				}
-			}
-			s.keep(taken)
-		}
-		if l.waker.CompareAndSwap(wakerRunning, wakerIdle) {
+		owed := l.owed.Load()
+		if owed == 0 {
 			return
 		}
-		l.waker.Store(wakerRunning)
+		bit := owed & -owed
+		if l.owed.And(^bit)&bit == 0 {
+			continue // somebody else has it
+		}
+		s := &l.shards[bits.TrailingZeros32(bit)]
+		var first *parker
+		s.mu.Lock()
+		s.again = true
+		if s.called == nil {
+			first = s.next()
+		}
+		s.mu.Unlock()
+		if first != nil {
+			first.call()
+			return
+		}
 	}
 }
 
-// keep has array used again by the next wave, unless it has become far too large.
-func (s *lotShard) keep(array []*parker) {
-	n := len(array)
-	clear(array)
-	s.mu.Lock()
-	if s.spare == nil && cap(array) > 0 && (cap(array) <= 64 || n >= cap(array)/4) {
-		s.spare = array[:0]
-	}
-	s.mu.Unlock()
-}
-
-// wakeOne wakes p, and takes it out.
+// wakeOne wakes p alone, and takes it out.
 func (l *lot) wakeOne(p *parker) {
 	l.leave(p)
 	p.call()
 }
-
-// idle tells whether the waker's goroutine does not run.
-func (l *lot) idle() bool { return l.waker.Load() == wakerIdle }

@@ -3,7 +3,7 @@ package broadcast
 import (
 	"context"
 	"errors"
-	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -64,28 +64,26 @@ func bg(cancelable bool) (context.Context, context.CancelFunc) {
 	return context.Background(), func() {}
 }
 
-// requireEmpty waits for the waker, and fails if anyone still stands in the lot.
+// requireEmpty fails if anyone still stands in the lot, or is called.
 func requireEmpty(t *testing.T, l *lot) {
 	t.Helper()
-	for !l.idle() {
-		runtime.Gosched()
-	}
-	l.wake()
-	for !l.idle() {
-		runtime.Gosched()
-	}
 	for i := range l.shards {
-		require.Empty(t, l.shards[i].parked)
-		for _, p := range l.shards[i].spare[:cap(l.shards[i].spare)] {
-			require.Nil(t, p, "a waiter that has gone is still reachable")
+		s := &l.shards[i]
+		require.Empty(t, s.parked)
+		require.Empty(t, s.wave)
+		require.Nil(t, s.called)
+		for _, array := range [][]*parker{s.parked, s.wave} {
+			for _, p := range array[:cap(array)] {
+				require.Nil(t, p, "a waiter that has gone is still reachable")
+			}
 		}
 	}
-	require.Zero(t, l.mask.Load())
+	require.Zero(t, l.owed.Load())
 }
 
-// A wave wakes all who are parked, by hand or by the waker's goroutine.
+// A wave wakes all who are parked.
 func TestPark_WakesAll(t *testing.T) {
-	for _, n := range []int{1, fewParked, fewParked + 1, 1000} {
+	for _, n := range []int{1, 2, lotShards, 1000} {
 		synctest.Test(t, func(t *testing.T) {
 			var l lot
 			var ready atomic.Bool
@@ -102,15 +100,64 @@ func TestPark_WakesAll(t *testing.T) {
 			require.Zero(t, woken.Load())
 			ready.Store(true)
 			l.wake()
-			if n <= fewParked {
-				require.True(t, l.idle(), "few are woken directly")
-			}
 			synctest.Wait()
 			require.EqualValues(t, n, woken.Load())
-			require.True(t, l.idle())
 			requireEmpty(t, &l)
 		})
 	}
+}
+
+// Whoever wakes calls one waiter, also where very many are parked: the others are
+// called by those who are called.
+func TestPark_WakeCallsOne(t *testing.T) {
+	var l lot
+	parkers := make([]parker, 100)
+	for i := range parkers {
+		parkers[i].init()
+		l.enter(&parkers[i])
+	}
+	tokens := func() (n int) {
+		for i := range parkers {
+			n += len(parkers[i].token)
+		}
+		return n
+	}
+	l.wake()
+	require.Equal(t, 1, tokens())
+	l.wake()
+	require.Equal(t, 1, tokens(), "the one who is called has not handed on yet")
+	for n := 0; n < len(parkers); n++ {
+		i := slices.IndexFunc(parkers, func(p parker) bool { return len(p.token) > 0 })
+		require.GreaterOrEqual(t, i, 0, "only %d were called", n)
+		<-parkers[i].token
+		l.leave(&parkers[i])
+	}
+	requireEmpty(t, &l)
+}
+
+// Who is called hands that on, also if it leaves without having seen its token.
+func TestPark_WhoLeavesHandsOn(t *testing.T) {
+	var l lot
+	var ps [4]parker
+	for i := range ps {
+		ps[i] = parker{token: make(chan struct{}, 1), shard: uint32(i / 2)}
+		l.enter(&ps[i])
+	}
+	l.wake() // of the first shard the last
+	require.Len(t, ps[1].token, 1)
+	l.leave(&ps[1])
+	require.Len(t, ps[0].token, 1)
+	require.Len(t, ps[3].token, 1, "of the other shard")
+	require.Empty(t, ps[2].token)
+	l.enter(&ps[1])
+	l.leave(&ps[2]) // stands in a wave
+	l.leave(&ps[3])
+	require.Empty(t, ps[2].token)
+	l.wake() // comes to the first shard while one of it is called
+	l.leave(&ps[0])
+	require.Len(t, ps[1].token, 1)
+	l.leave(&ps[1])
+	requireEmpty(t, &l)
 }
 
 func TestPark_ContextEndsTheWait(t *testing.T) {
@@ -131,8 +178,7 @@ func TestPark_ContextEndsTheWait(t *testing.T) {
 	})
 }
 
-// A token that came too late costs one look, and the one who is in the array already
-// enters once.
+// A token that came too late costs one look.
 func TestPark_OldTokenIsHarmless(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lot
@@ -141,24 +187,15 @@ func TestPark_OldTokenIsHarmless(t *testing.T) {
 		p.call()
 		looks, ready := 0, atomic.Bool{}
 		result := make(chan error, 1)
-		wait := func() {
+		go func() {
 			result <- l.wait(context.Background(), &p, func() bool { looks++; return ready.Load() })
-		}
-		go wait()
+		}()
 		synctest.Wait()
 		require.Len(t, l.shards[p.shard].parked, 1)
 		require.Equal(t, 4, looks, "before, when entered, after the token, when entered again")
 		l.wakeOne(&p)
 		synctest.Wait()
 		require.Len(t, l.shards[p.shard].parked, 1, "not ready, so it waits on")
-		ready.Store(true)
-		p.call() // not as wake does: it stays in the array
-		require.NoError(t, <-result)
-		require.Len(t, l.shards[p.shard].parked, 1)
-		ready.Store(false)
-		go wait()
-		synctest.Wait()
-		require.Len(t, l.shards[p.shard].parked, 1)
 		ready.Store(true)
 		l.wake()
 		require.NoError(t, <-result)
@@ -178,6 +215,7 @@ func TestPark_LeavesWhenReadyAtTheSecondLook(t *testing.T) {
 	looks := 0
 	require.NoError(t, l.wait(context.Background(), &p, func() bool { looks++; return true }))
 	require.Equal(t, 1, looks)
+	require.NotZero(t, l.mask.Load(), "others are still parked")
 	l.leave(&others[0])
 	l.leave(&others[0])
 	require.ElementsMatch(t, []*parker{&others[1], &others[2]}, l.shards[5].parked)
@@ -186,32 +224,32 @@ func TestPark_LeavesWhenReadyAtTheSecondLook(t *testing.T) {
 	require.Zero(t, l.mask.Load(), "nobody is left for a publisher to look at")
 }
 
-// Waiting allocates nothing, and neither does waking.
-func TestPark_ManyWavesReuseTheirArrays(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var l lot
-		const n = 200
-		var count atomic.Uint64
-		for range n {
-			go func() {
-				var p parker
-				p.init()
-				for mine := uint64(0); mine < 50; mine = count.Load() {
-					_ = l.wait(context.Background(), &p, func() bool { return count.Load() != mine })
-				}
-			}()
+// Waves use their arrays again, and what was for very many is let go.
+func TestPark_WavesReuseTheirArrays(t *testing.T) {
+	var l lot
+	s := &l.shards[3]
+	parkers := make([]parker, 2000)
+	for i := range parkers {
+		parkers[i] = parker{token: make(chan struct{}, 1), shard: 3}
+	}
+	wave := func(n int) (held int) {
+		for i := range parkers[:n] {
+			l.enter(&parkers[i])
 		}
-		for range 50 {
-			synctest.Wait()
-			count.Add(1)
-			l.wake()
+		l.wake()
+		for s.called != nil {
+			p := s.called
+			<-p.token
+			l.leave(p)
 		}
-		synctest.Wait()
-		held := 0
-		for i := range l.shards {
-			held += cap(l.shards[i].parked) + cap(l.shards[i].spare)
-		}
-		require.Less(t, held, 8*n)
-		requireEmpty(t, &l)
-	})
+		return cap(s.parked) + cap(s.wave)
+	}
+	wave(2000)
+	held := wave(2000)
+	require.Less(t, held, 6*2000)
+	require.Zero(t, testing.AllocsPerRun(20, func() { wave(2000) }), "an array for each wave")
+	wave(1)
+	wave(1)
+	require.Less(t, wave(1), 64)
+	requireEmpty(t, &l)
 }

@@ -17,17 +17,12 @@ import (
 //
 // A reader costs at most 384 bytes, and no goroutine.
 type Reader[T any] struct {
-	member
+	// What a Next looks at comes first and together: of ten thousand readers that are
+	// woken, none is in a cache (see BenchmarkPairLast).
 	hub    *Hub[T]
 	ring   *ring[T]     // written once, when it joins
 	keep   func(T) bool // nil: no filter; written once, before it joins
 	window uint64       // how far it may be behind; written once, before it joins
-	kind   readerKind   // written once, before it joins
-	byHub  bool         // it ended because the hub closed; guarded by the turn's mutex
-	inGate bool         // its policy was asked for the event to come; guarded by the turn
-	at     int32        // its place in hub.readers once it has joined, -1 before, or forsaken; guarded by the turn's mutex
-	near   int32        // its place in the gate's list of that name, and 1; guarded by the turn's mutex
-	side   int32        // its place among the side members of its shard; guarded by the shard's mutex
 
 	// pos is the number of the last event that it is done with, above the flags. A
 	// range is claimed by moving it, before the range is copied: so Close, Eject and
@@ -35,16 +30,24 @@ type Reader[T any] struct {
 	pos   atomic.Uint64
 	acked atomic.Uint64 // released up to here, unless posOne says more; only if it gates
 
-	lag  sync.Mutex // held where pos skips what fell out of the window
-	lost uint64     // of readers that skip ahead: what they skipped; guarded by lag
-
-	// What is below belongs to the goroutine that reads.
+	// These belong to the goroutine that reads.
 	parker
 	chunk  *chunk[T] // the last one that was read
 	read   uint64    // where pos was left; what it moved beyond that is missed
 	gap    uint64    // missed since an event was returned
 	missed uint64
 	seq    uint64
+
+	kind readerKind // written once, before it joins
+	member
+	byHub  bool  // it ended because the hub closed; guarded by the turn's mutex
+	inGate bool  // its policy was asked for the event to come; guarded by the turn
+	at     int32 // its place in hub.readers once it has joined, -1 before, or forsaken; guarded by the turn's mutex
+	near   int32 // its place in the gate's list of that name, and 1; guarded by the turn's mutex
+	side   int32 // its place among the side members of its shard; guarded by the shard's mutex
+
+	lag  sync.Mutex // held where pos skips what fell out of the window
+	lost uint64     // of readers that skip ahead: what they skipped; guarded by lag
 }
 
 // The flags in Reader.pos.

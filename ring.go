@@ -110,6 +110,3 @@ func (r *ring[T]) chunk(index uint64) *chunk[T] {
 func (r *ring[T]) oldest(seq uint64) uint64 {
 	return max(r.start, seq-min(seq, r.capacity))
 }
-
-// idle tells whether no goroutine of the ring runs. There may be no ring.
-func (r *ring[T]) idle() bool { return r == nil || r.lot.idle() }

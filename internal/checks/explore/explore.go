@@ -61,8 +61,6 @@ func New(ctx context.Context, replace map[string]string) (*Explorer, error) {
 			"chunkLen":       "2", // so that few events reach the edges of chunks
 			"lotShards":      "2",
 			"registryShards": "2",
-			"fewParked":      "1", // so that two parked readers are woken by a goroutine
-			"wakesPerYield":  "1",
 			"sweepSome":      "1",
 			"spareSlots":     "0", // so that few changes make a coalescing hub compact
 			"maxOwn":         "1",

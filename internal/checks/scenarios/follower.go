@@ -2,9 +2,11 @@ package scenarios
 
 import (
 	"context"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/gobroadcast/broadcast"
+	"github.com/gobroadcast/broadcast/internal/checks/sched"
 )
 
 // follower is a reader with its consumer's own account.
@@ -30,6 +32,14 @@ func (w *world) follow(p broadcast.Policy, window int, opts ...broadcast.Subscri
 	r.first = r.Seq()
 	w.readers = append(w.readers, r)
 	return r
+}
+
+// together returns two readers with Block that park in one shard: shards are drawn in
+// turn, of two.
+func (w *world) together() [2]*follower {
+	a := w.follow(broadcast.Block, 8)
+	sched.Uint32N(rand.Uint32N, 2)
+	return [2]*follower{a, w.follow(broadcast.Block, 8)}
 }
 
 // reads is an actor that takes n events one by one, or fewer if the reader ends.

@@ -12,10 +12,11 @@ import (
 // readers are the scenarios of the ring.
 var readers = []Scenario{
 	{"park-one", "a reader parks while events land", func(x *sched.X) { park(x, 1, 2) }},
-	{"park-three", "three readers park while an event lands, and are woken by a goroutine", func(x *sched.X) { park(x, 3, 1) }},
-	{"park-waves", "two readers park again while the goroutine that wakes them runs", func(x *sched.X) { park(x, 2, 2) }},
+	{"park-three", "three readers park while an event lands, and wake each other", func(x *sched.X) { park(x, 3, 1) }},
+	{"park-waves", "two readers park again while the wave before still goes on", func(x *sched.X) { park(x, 2, 2) }},
+	{"park-again", "two readers of one shard park again while the wave before still goes on", parkAgain},
 	{"park-cancel", "a parked reader against its context and a publish", parkCancel},
-	{"park-close", "two parked readers against the close of one and a publish", parkClose},
+	{"park-close", "two parked readers of one shard against the close of one and a publish", parkClose},
 	{"park-close-hub", "two parked readers against the close of the hub and a publish", parkCloseHub},
 	{"park-context", "a parked reader that ends with its own context", parkContext},
 	{"gate", "two publishers and a Block reader with a window of 1", gate},
@@ -55,6 +56,16 @@ func park(x *sched.X, n, events int) {
 	}
 }
 
+func parkAgain(x *sched.X) {
+	w := newWorld(x)
+	for _, r := range w.together() {
+		w.reads("reader", r, bg, 2)
+	}
+	for e := range 2 {
+		w.publishes("publisher", bg, e+1)
+	}
+}
+
 func parkCancel(x *sched.X) {
 	w := newWorld(x)
 	ctx, cancel := context.WithCancel(bg)
@@ -71,11 +82,11 @@ func parkCancel(x *sched.X) {
 
 func parkClose(x *sched.X) {
 	w := newWorld(x)
-	a, b := w.follow(broadcast.Block, 8), w.follow(broadcast.Block, 8)
-	w.reads("reader A", a, bg, 2)
-	w.reads("reader B", b, bg, 1)
+	both := w.together()
+	w.reads("reader A", both[0], bg, 2)
+	w.reads("reader B", both[1], bg, 1)
 	w.publishes("publisher", bg, 1)
-	w.Go("closer", a.Close)
+	w.Go("closer", both[0].Close)
 }
 
 func parkCloseHub(x *sched.X) {
