@@ -72,8 +72,9 @@ func (p *parker) call() {
 // one p.
 func (l *lot) wait(ctx context.Context, p *parker, ready func() bool) error {
 	if l.mask.Load() == 0 {
-		// Where few wait, whoever is to wake them is often next to run, and neither
-		// side then pays for a wake-up: see BenchmarkPairHop.
+		// Whoever is to wake us is often next to run, and neither side then pays for a
+		// wake-up: see BenchmarkPairHop. And in a wave all have their event before the
+		// first parks again: see BenchmarkPairLast, 1.5 times channels and not 1.8.
 		runtime.Gosched()
 		if ready() {
 			return nil
@@ -164,7 +165,6 @@ func (s *lotShard) next() *parker {
 	s.called = nil
 	if last := len(s.wave) - 1; last >= 0 {
 		s.called, s.wave[last] = s.wave[last], nil
-		s.called.wave = 0
 		s.wave = s.wave[:last]
 	}
 	return s.called
