@@ -73,6 +73,7 @@ func (h *CoalescingHub[K, V]) join(s *CoalescingSubscription[K, V]) bool {
 	}
 	h.lastID++
 	s.id = h.lastID
+	s.parker.join(s.id)
 	// The state that it starts with is offered too.
 	s.joined = h.seq.Load() - uint64(h.history.alive)
 	s.synced.Store(h.history.alive == 0)

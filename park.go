@@ -3,7 +3,6 @@ package broadcast
 import (
 	"context"
 	"math/bits"
-	"math/rand/v2"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -12,6 +11,11 @@ import (
 // lotShards spreads those who park over so many locks, and is how many of them are
 // woken side by side.
 const lotShards = 16
+
+// lotBlock is how many that came one after the other share a shard, and are woken one after
+// the other: their memory lies together, as far as it can (BenchmarkPairLast with 10,000:
+// the last waits a quarter less than with shards drawn at random).
+const lotBlock = 16
 
 // lot is where those wait who have taken all there is. The zero value is ready.
 // All methods may be called by any number of goroutines at once.
@@ -50,13 +54,13 @@ type parker struct {
 	token chan struct{} // one token: look again
 	wave  uint64        // the number of the one that it stands in or parks for; 0: none. Guarded by the shard's mutex
 	place int32         // in the shard's array; guarded by the shard's mutex
-	shard uint32        // written once, by init
+	shard uint32        // written once, by join
 }
 
-func (p *parker) init() {
-	p.token = make(chan struct{}, 1)
-	p.shard = rand.Uint32N(lotShards)
-}
+func (p *parker) init() { p.token = make(chan struct{}, 1) }
+
+// join chooses p's shard, before p waits for the first time. id says when p came.
+func (p *parker) join(id uint64) { p.shard = uint32(id / lotBlock % lotShards) }
 
 // call leaves p a token. One that is there already does as well.
 func (p *parker) call() {

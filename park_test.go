@@ -29,6 +29,7 @@ func TestPark_NoWakeUpIsLost(t *testing.T) {
 			running.Go(func() {
 				var p parker
 				p.init()
+				p.join(lotBlock * uint64(i))
 				ctx, cancel := bg(i%2 == 0)
 				defer cancel()
 				for mine := uint64(0); mine < rounds; {
@@ -88,10 +89,11 @@ func TestPark_WakesAll(t *testing.T) {
 			var l lot
 			var ready atomic.Bool
 			var woken atomic.Int64
-			for range n {
+			for i := range n {
 				go func() {
 					var p parker
 					p.init()
+					p.join(uint64(i))
 					_ = l.wait(context.Background(), &p, ready.Load)
 					woken.Add(1)
 				}()
@@ -114,6 +116,7 @@ func TestPark_WakeCallsOne(t *testing.T) {
 	parkers := make([]parker, 100)
 	for i := range parkers {
 		parkers[i].init()
+		parkers[i].join(uint64(i))
 		l.enter(&parkers[i])
 	}
 	tokens := func() (n int) {

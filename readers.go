@@ -108,6 +108,7 @@ func (h *Hub[T]) joinReaderLocked(r *Reader[T], c subscribeConfig) {
 	start, missed := r.ring.begin(c, seq, r.window)
 	h.lastID++
 	r.id = h.lastID
+	r.parker.join(r.id)
 	r.joined = start - missed
 	r.read, r.seq = r.joined, r.joined
 	r.acked.Store(start)

@@ -246,8 +246,6 @@ func (w *rewriter) lookFunc(n *ast.CallExpr, f *types.Func) {
 		w.plan[n] = func(c *astutil.Cursor) { c.Replace(w.call("AfterFunc", n.Args[0], n.Args[1], label)) }
 	case "context.Cause":
 		w.plan[n] = func(*astutil.Cursor) { n.Args[0] = w.call("Point", n.Args[0], label) }
-	case "math/rand/v2.Uint32N":
-		w.plan[n] = func(c *astutil.Cursor) { c.Replace(w.call("Uint32N", n.Fun, n.Args[0])) }
 	case "context.Background", "context.TODO", "context.WithValue", "context.WithoutCancel":
 	case "time.AfterFunc", "time.Tick", "time.Sleep":
 		w.refuse(n, name)

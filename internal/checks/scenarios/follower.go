@@ -2,11 +2,9 @@ package scenarios
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/gobroadcast/broadcast"
-	"github.com/gobroadcast/broadcast/internal/checks/sched"
 )
 
 // follower is a reader with its consumer's own account.
@@ -34,11 +32,11 @@ func (w *world) follow(p broadcast.Policy, window int, opts ...broadcast.Subscri
 	return r
 }
 
-// together returns two readers with Block that park in one shard: shards are drawn in
-// turn, of two.
+// together returns two readers with Block that park in one shard: there are two, and who
+// joins takes them in turn.
 func (w *world) together() [2]*follower {
 	a := w.follow(broadcast.Block, 8)
-	sched.Uint32N(rand.Uint32N, 2)
+	w.hub.Subscribe().Close()
 	return [2]*follower{a, w.follow(broadcast.Block, 8)}
 }
 

@@ -245,7 +245,6 @@ func (res *Result) add(r *run) {
 
 // once runs one schedule.
 func (x *X) once(build func(*X)) {
-	drawn = 0
 	r := x.run
 	building.Store(r)
 	x.guard(func() { build(x) })

@@ -216,18 +216,6 @@ func WaitGroupWait(wg *sync.WaitGroup, label string) {
 	r.after(a, label+", done")
 }
 
-// Uint32N is draw, but gives the same numbers in each schedule.
-func Uint32N(draw func(uint32) uint32, n uint32) uint32 {
-	if !Instrumented {
-		return draw(n)
-	}
-	drawn++
-	return drawn % n
-}
-
-// drawn is how often Uint32N was called in this schedule.
-var drawn uint32
-
 // ReflectSelect is reflect.Select.
 func ReflectSelect(cases []reflect.SelectCase, label string) (int, reflect.Value, bool) {
 	list := make([]Case, len(cases))
