@@ -13,8 +13,7 @@ import (
 const lotShards = 16
 
 // lotBlock is how many that came one after the other share a shard, and are woken one after
-// the other: their memory lies together, as far as it can (BenchmarkPairLast with 10,000:
-// the last waits a quarter less than with shards drawn at random).
+// the other: their memory lies together, as far as it can (see BenchmarkPairLast).
 const lotBlock = 16
 
 // lot is where those wait who have taken all there is. The zero value is ready.

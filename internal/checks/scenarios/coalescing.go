@@ -7,7 +7,7 @@ import (
 // coalescing are the scenarios of a CoalescingHub.
 var coalescing = []Scenario{
 	{"keys-two", "two publishers of two keys each, and a reader", keysTwo},
-	{"keys-parked", "three readers park while a key changes, and are woken by a goroutine", keysParked},
+	{"keys-parked", "three readers park while a key changes, and wake each other", keysParked},
 	{"keys-same", "publishes against receives of the same key", keysSame},
 	{"keys-hot", "a key that changes all the time, and batches", keysHot},
 	{"keys-pass", "keys change in the middle of a pass, and it ends", keysPass},
