@@ -28,9 +28,9 @@ func testClosing(e *env) {
 			}
 			b, w := e.bridge(e.h.Source, number, e.plain(bridge.WithLinger(time.Hour), bridge.WithBackoff(time.Hour, time.Hour))...)
 			leave := e.once(s.enter(e, b, w))
-			begin := time.Now()
+			since := e.stopwatch()
 			err := end(b)
-			took := time.Since(begin)
+			took := since()
 			again := end(b)
 			if took > e.prompt() || err != nil || again != nil {
 				e.Errorf("%s %s took %v and returned %v, the second one %v: want at most %v and nil", name, s.name, took, err, again, e.prompt())

@@ -96,6 +96,10 @@ func (r row) run(tb testing.TB, factory Factory, by slack) {
 	}
 	before := e.usage()
 	tb.Cleanup(func() { e.checkUsage(before) })
+	if by == realTime {
+		e.pulse = &pulse{}
+		tb.Cleanup(e.pulse.start())
+	}
 	r.test(e)
 }
 
@@ -107,6 +111,7 @@ type env struct {
 	by        slack
 	published map[string]int // the number of the last message, by topic
 	restarted bool           // the system is another process now
+	pulse     *pulse         // nil with virtual time
 }
 
 func (e *env) defaults() {

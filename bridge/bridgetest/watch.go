@@ -89,13 +89,13 @@ func (w *watch) Run(ctx context.Context, pattern string, from bridge.Position, s
 	s := &watchedSink{e: w.e, pattern: pattern, sink: sink}
 	w.begin(s, cancel)
 	defer w.end(s)
-	var ended atomic.Pointer[time.Time]
-	stop := context.AfterFunc(inner, func() { now := time.Now(); ended.Store(&now) })
+	var ended atomic.Pointer[func() time.Duration]
+	stop := context.AfterFunc(inner, func() { took := w.e.stopwatch(); ended.Store(&took) })
 	defer stop()
 	err := w.src.Run(inner, pattern, from, s)
 	s.over.Store(true)
-	if at := ended.Load(); at != nil {
-		if took := time.Since(*at); took > w.e.prompt() {
+	if since := ended.Load(); since != nil {
+		if took := (*since)(); took > w.e.prompt() {
 			w.e.Errorf("Run of %q returned %v after its context had ended: want at most %v", pattern, took, w.e.prompt())
 		}
 	}
