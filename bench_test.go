@@ -33,8 +33,10 @@ type side func(ops int) time.Duration
 func pair(b *testing.B, unit string, plain, ours side) {
 	b.Helper()
 	ops := 1
-	for took := time.Duration(0); took < 20*time.Millisecond; ops *= 2 {
+	for took, all := time.Duration(0), time.Duration(0); took < 20*time.Millisecond && all < 200*time.Millisecond; ops *= 2 {
+		began := time.Now()
 		took = plain(ops)
+		all = time.Since(began) // with what prepares and ends it
 	}
 	ours(ops) // warm
 	var plains, ourss, ratios []float64
