@@ -111,6 +111,10 @@ func (l *lot) wait(ctx context.Context, p *parker, ready func() bool) error {
 func (l *lot) enter(p *parker) {
 	s := &l.shards[p.shard]
 	s.mu.Lock()
+	if p.wave != 0 {
+		s.mu.Unlock() // else it would stand there for ever, and be called in vain
+		panic("broadcast: two goroutines read from one reader at once: give each a reader of its own")
+	}
 	p.wave, p.place = s.waves+1, int32(len(s.parked))
 	s.parked = append(s.parked, p)
 	if bit := uint32(1) << p.shard; l.mask.Load()&bit == 0 {
