@@ -16,6 +16,7 @@ var readers = []Scenario{
 	{"park-waves", "two readers park again while the wave before still goes on", func(x *sched.X) { park(x, 2, 2) }},
 	{"park-again", "two readers of one shard park again while the wave before still goes on", parkAgain},
 	{"park-cancel", "a parked reader against its context and a publish", parkCancel},
+	{"park-cancel-two", "two parked readers of one shard against the context of one and two publishes", parkCancelTwo},
 	{"park-close", "two parked readers of one shard against the close of one and a publish", parkClose},
 	{"park-close-hub", "two parked readers against the close of the hub and a publish", parkCloseHub},
 	{"park-context", "a parked reader that ends with its own context", parkContext},
@@ -78,6 +79,17 @@ func parkCancel(x *sched.X) {
 			x.Errorf("Next = %v after its context ended", r.last)
 		}
 	})
+}
+
+func parkCancelTwo(x *sched.X) {
+	w := newWorld(x)
+	ctx, cancel := context.WithCancel(bg)
+	both := w.together()
+	w.reads("reader A", both[0], ctx, 1)
+	w.reads("reader B", both[1], bg, 2)
+	w.publishes("publisher", bg, 1)
+	w.publishes("publisher", bg, 2)
+	w.Go("canceler", func() { sched.Cancel(cancel, "cancel") })
 }
 
 func parkClose(x *sched.X) {
