@@ -44,6 +44,7 @@ type lotShard struct {
 	parked []*parker  // who has entered since the wave was taken
 	wave   []*parker  // who is still to be called
 	waves  uint64     // how many there have been
+	size   int        // of the last one, when it began
 	called *parker    // who is to call the next; nil: the wave is over
 	again  bool       // after this wave comes another
 }
@@ -163,9 +164,10 @@ func without(array []*parker, p *parker) []*parker {
 func (s *lotShard) next() *parker {
 	if len(s.wave) == 0 && s.again {
 		free := s.wave
-		if cap(free) > 64 && len(s.parked) < cap(free)/4 {
+		if cap(free) > 64 && max(s.size, len(s.parked)) < cap(free)/4 {
 			free = nil // it has become far too large
 		}
+		s.size = len(s.parked)
 		s.wave, s.parked, s.again = s.parked, free, false
 		s.waves++
 	}

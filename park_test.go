@@ -251,6 +251,8 @@ func TestPark_WavesReuseTheirArrays(t *testing.T) {
 	held := wave(2000)
 	require.Less(t, held, 6*2000)
 	require.Zero(t, testing.AllocsPerRun(20, func() { wave(2000) }), "an array for each wave")
+	wave(100)
+	require.Zero(t, testing.AllocsPerRun(20, func() { wave(2000); wave(100) }), "large and small ones in turn")
 	wave(1)
 	wave(1)
 	require.Less(t, wave(1), 64)
