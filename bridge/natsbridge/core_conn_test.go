@@ -272,7 +272,7 @@ func TestCore_GapStandsWhereItIs(t *testing.T) {
 // A start waits for a connection that is not there yet.
 func TestCore_NotConnectedYet(t *testing.T) {
 	p := freePort(t)
-	nc := connect(t, fmt.Sprintf("nats://127.0.0.1:%d", p), nats.RetryOnFailedConnect(true))
+	nc := dial(t, fmt.Sprintf("nats://127.0.0.1:%d", p))
 	sink := newDiary(t)
 	startCore(t, newCore(t, nc), "a", sink)
 	embedded(t, onTCP, func(o *server.Options) { o.Port = p })

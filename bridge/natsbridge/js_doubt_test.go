@@ -91,7 +91,7 @@ func TestStreams_StartBeforeTheServer(t *testing.T) {
 			makeStream(t, l.js, jetstream.StreamConfig{Name: "S", Subjects: []string{"a"}})
 			s.Shutdown()
 			s.WaitForShutdown()
-			nc := connect(t, "nats://127.0.0.1:"+strconv.Itoa(p), nats.RetryOnFailedConnect(true))
+			nc := dial(t, "nats://127.0.0.1:"+strconv.Itoa(p))
 			r := start(t, source(newLabOn(t, nc)), "a", "", nil)
 			select {
 			case <-r.done:

@@ -56,9 +56,20 @@ const (
 	keepAlive = 3 * pingEvery
 )
 
-// connect connects to url, with the recommended options and then opts.
+// connect connects to url, with the recommended options and then opts, and waits for
+// the connection: on a busy machine the first attempt may take longer than one may take
+// here.
 func connect(tb testing.TB, url string, opts ...nats.Option) *nats.Conn {
 	tb.Helper()
+	nc := dial(tb, url, opts...)
+	waitConnected(tb, nc)
+	return nc
+}
+
+// dial is connect, but waits for nothing.
+func dial(tb testing.TB, url string, opts ...nats.Option) *nats.Conn {
+	tb.Helper()
+	opts = append([]nats.Option{nats.RetryOnFailedConnect(true)}, opts...)
 	nc, err := nats.Connect(url, append(recommended(), opts...)...)
 	require.NoError(tb, err)
 	tb.Cleanup(nc.Close)
