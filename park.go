@@ -13,7 +13,8 @@ import (
 const lotShards = 16
 
 // lotBlock is how many that came one after the other share a shard, and are woken one after
-// the other: their memory lies together, as far as it can (see BenchmarkPairLast).
+// the other: their memory lies together, as far as it can (BenchmarkPairLast with 10,000:
+// 2.0 times channels, and 2.2 where shards are drawn at random).
 const lotBlock = 16
 
 // lot is where those wait who have taken all there is. The zero value is ready.
@@ -78,7 +79,7 @@ func (l *lot) wait(ctx context.Context, p *parker, ready func() bool) error {
 	if l.mask.Load() == 0 {
 		// Whoever is to wake us is often next to run, and neither side then pays for a
 		// wake-up: see BenchmarkPairHop. And in a wave all have their event before the
-		// first parks again: see BenchmarkPairLast, 1.5 times channels and not 1.8.
+		// first parks again: see BenchmarkPairLast, 1.4 times channels and not 1.8.
 		runtime.Gosched()
 		if ready() {
 			return nil
@@ -114,7 +115,7 @@ func (l *lot) enter(p *parker) {
 	s.mu.Lock()
 	if p.wave != 0 {
 		s.mu.Unlock() // else it would stand there for ever, and be called in vain
-		panic("broadcast: two goroutines read from one reader at once: give each a reader of its own")
+		panic("broadcast: two goroutines read from one reader or subscription at once: give each one of its own")
 	}
 	p.wave, p.place = s.waves+1, int32(len(s.parked))
 	s.parked = append(s.parked, p)

