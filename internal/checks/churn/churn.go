@@ -47,6 +47,51 @@ func (s *sums) add(o sums) {
 	s.ejected += o.ejected
 }
 
+// account is what is known of all consumers, and what went wrong.
+type account struct {
+	stop context.CancelFunc
+
+	mu     sync.Mutex
+	total  sums        // guarded by mu
+	broken []error     // guarded by mu
+	unread []*consumer // that left something behind: what was in flight may not be counted yet; guarded by mu
+}
+
+// fail takes note of err, unless that is nil, and ends everything.
+func (a *account) fail(err error) {
+	if err == nil {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.broken = append(a.broken, err)
+	a.stop()
+}
+
+// gone is told of each consumer that is done, and returns what its policy has broken.
+func (a *account) gone(c *consumer) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !c.closed {
+		a.unread = append(a.unread, c)
+		return nil
+	}
+	a.total.add(c.sums())
+	return c.policy()
+}
+
+// settle adds those that left something behind, once the hub is closed.
+func (a *account) settle() (sums, []error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, c := range a.unread {
+		a.total.add(c.sums())
+		a.broken = append(a.broken, c.policy())
+	}
+	a.unread = nil
+	return a.total, a.broken
+}
+
 // drive drives a hub until p says that it is enough or ctx ends. It returns what was
 // seen, and an error that says which law was broken.
 func drive(ctx context.Context, p plan) (total sums, stats broadcast.Stats, err error) {
@@ -57,36 +102,16 @@ func drive(ctx context.Context, p plan) (total sums, stats broadcast.Stats, err 
 		delivered atomic.Uint64
 		published atomic.Uint64
 		gaveUp    atomic.Uint64 // publishes whose context ended while they waited for room
-		mu        sync.Mutex
-		broken    []error
-		unread    []*consumer // that left something behind: what was in flight may not be counted yet
 		running   sync.WaitGroup
 		watching  sync.WaitGroup
 	)
-	fail := func(err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		broken = append(broken, err)
-		enough()
-	}
-	gone := func(c *consumer) error {
-		mu.Lock()
-		defer mu.Unlock()
-		if !c.closed {
-			unread = append(unread, c)
-			return nil
-		}
-		total.add(c.sums())
-		return c.policy()
-	}
+	a := &account{stop: enough}
 	for i := range p.publishers {
 		running.Go(func() {
 			n, gave, err := publish(ctx, hub, uint32(i), p)
 			published.Add(n)
 			gaveUp.Add(gave)
-			if err != nil {
-				fail(err)
-			}
+			a.fail(err)
 		})
 	}
 	for i := range p.consumers {
@@ -95,28 +120,19 @@ func drive(ctx context.Context, p plan) (total sums, stats broadcast.Stats, err 
 			for ctx.Err() == nil {
 				c := newConsumer(hub, rng, p)
 				err := c.consume(ctx, &delivered)
-				if err = errors.Join(err, gone(c)); err != nil {
-					fail(err)
-				}
+				a.fail(errors.Join(err, a.gone(c)))
 				if delivered.Load() >= p.deliveries {
 					enough()
 				}
 			}
 		})
 	}
-	watching.Go(func() {
-		if err := watch(ctx, hub, &delivered, p.progress); err != nil {
-			fail(err)
-		}
-	})
+	watching.Go(func() { a.fail(watch(ctx, hub, &delivered, p.progress)) })
 	running.Wait()
 	enough()
 	watching.Wait()
 	hub.Close()
-	for _, c := range unread {
-		total.add(c.sums())
-		broken = append(broken, c.policy())
-	}
+	total, broken := a.settle()
 	stats = hub.Stats()
 	return total, stats, errors.Join(append(broken, conservation(total, stats, published.Load()), blocked(stats, gaveUp.Load()))...)
 }
