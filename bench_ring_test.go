@@ -108,7 +108,8 @@ func wave(n int, untilLast bool, start func(got func()), publish func()) side {
 	}
 }
 
-func waveLoop(b *testing.B, n int, untilLast bool) side {
+// waveLoop sends to channels. With a context for each, the receivers select on that too.
+func waveLoop(b *testing.B, n int, untilLast bool, life func() context.Context) side {
 	chans := make([]chan benchEvent, 0, n)
 	b.Cleanup(func() {
 		for _, ch := range chans {
@@ -118,9 +119,26 @@ func waveLoop(b *testing.B, n int, untilLast bool) side {
 	return wave(n, untilLast, func(got func()) {
 		ch := make(chan benchEvent, benchBuffer)
 		chans = append(chans, ch)
+		if life == nil {
+			go func() {
+				for range ch {
+					got()
+				}
+			}()
+			return
+		}
+		ctx := life()
 		go func() {
-			for range ch {
-				got()
+			for {
+				select {
+				case _, open := <-ch:
+					if !open {
+						return
+					}
+					got()
+				case <-ctx.Done():
+					return
+				}
 			}
 		}()
 	}, func() {
@@ -130,13 +148,16 @@ func waveLoop(b *testing.B, n int, untilLast bool) side {
 	})
 }
 
-func waveReaders(b *testing.B, n int, untilLast bool) side {
+func waveReaders(b *testing.B, n int, untilLast bool, life func() context.Context) side {
 	hub := broadcast.New[benchEvent](1, broadcast.Block)
 	b.Cleanup(hub.Close)
 	return wave(n, untilLast, func(got func()) {
-		r := hub.NewReader()
+		r, ctx := hub.NewReader(), bg
+		if life != nil {
+			ctx = life()
+		}
 		go func() {
-			for range r.All(bg) {
+			for range r.All(ctx) {
 				got()
 			}
 		}()
@@ -148,15 +169,17 @@ func waveReaders(b *testing.B, n int, untilLast bool) side {
 func BenchmarkPairParked(b *testing.B) {
 	for _, n := range []int{1, 100, 1000, 10_000} {
 		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
-			pair(b, "publish", waveLoop(b, n, false), waveReaders(b, n, false))
+			pair(b, "publish", waveLoop(b, n, false, nil), waveReaders(b, n, false, nil))
 		})
 	}
 }
 
 // BenchmarkParked is how long a publish occupies its caller when n readers are
 // parked: the median and the 99th percentile of the publishes of all rounds. All have
-// the event and are parked again before the next. It also reports how long it took
-// the readers to subscribe, and until the last of them had the event.
+// the event and are parked again before the next. It also reports the median of a send
+// to one goroutine that is parked at a channel, in the same rounds, since a publish wakes
+// one too; how long it took the readers to subscribe, and until the last of them had
+// the event.
 func BenchmarkParked(b *testing.B) {
 	for _, n := range []int{1000, 10_000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
@@ -179,19 +202,36 @@ func BenchmarkParked(b *testing.B) {
 					}
 				})
 			}
-			var publish, last []float64
-			for range b.N {
-				for range 4 { // those who have just got one park again
+			ch := make(chan benchEvent, 1)
+			running.Go(func() {
+				for range ch {
+					all <- struct{}{}
+				}
+			})
+			park := func() { // those who have just got one park again
+				for range 4 {
 					time.Sleep(50 * time.Microsecond)
 				}
+			}
+			micros := func(since time.Time) float64 { return float64(time.Since(since).Nanoseconds()) / 1e3 }
+			var send, publish, last []float64
+			for range b.N {
 				left.Store(int64(n))
+				park()
 				began := time.Now()
 				_ = hub.Publish(bg, benchEvent{})
-				publish = append(publish, float64(time.Since(began).Nanoseconds())/1e3)
+				publish = append(publish, micros(began))
 				<-all
-				last = append(last, float64(time.Since(began).Nanoseconds())/1e3)
+				last = append(last, micros(began))
+				park()
+				began = time.Now()
+				ch <- benchEvent{}
+				send = append(send, micros(began))
+				<-all
 			}
+			close(ch)
 			slices.Sort(publish)
+			b.ReportMetric(median(send), "send-us")
 			b.ReportMetric(0, "ns/op") // of a wave with its pauses
 			b.ReportMetric(median(publish), "publish-us")
 			b.ReportMetric(publish[len(publish)*99/100], "publish-p99-us")
@@ -255,7 +295,22 @@ func BenchmarkLaggard(b *testing.B) {
 func BenchmarkPairLast(b *testing.B) {
 	for _, n := range []int{1, 100, 1000, 10_000} {
 		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
-			pair(b, "publish", waveLoop(b, n, true), waveReaders(b, n, true))
+			pair(b, "publish", waveLoop(b, n, true, nil), waveReaders(b, n, true, nil))
+		})
+	}
+}
+
+// BenchmarkPairLastContexts is BenchmarkPairLast where each has a context of its own
+// that can be canceled, which the receivers of the channels select on.
+func BenchmarkPairLastContexts(b *testing.B) {
+	for _, n := range []int{1, 100, 1000, 10_000} {
+		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
+			life := func() context.Context {
+				ctx, cancel := context.WithCancel(bg)
+				b.Cleanup(cancel)
+				return ctx
+			}
+			pair(b, "publish", waveLoop(b, n, true, life), waveReaders(b, n, true, life))
 		})
 	}
 }

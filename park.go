@@ -48,6 +48,7 @@ type lotShard struct {
 	size   int        // of the last one, when it began
 	called *parker    // who is to call the next; nil: the wave is over
 	again  bool       // after this wave comes another
+	ahead  uint       // means nothing: it is there so that next loads what it adds up
 }
 
 // parker is one waiter's place.
@@ -95,10 +96,7 @@ func (l *lot) wait(ctx context.Context, p *parker, ready func() bool) error {
 		if done == nil {
 			<-p.token
 		} else {
-			select {
-			case <-p.token:
-			case <-done:
-			}
+			p.waitOr(done)
 		}
 		l.leave(p)
 		if ready() {
@@ -107,6 +105,17 @@ func (l *lot) wait(ctx context.Context, p *parker, ready func() bool) error {
 		if ctx.Err() != nil {
 			return causeOf(ctx)
 		}
+	}
+}
+
+// waitOr is a function of its own because a select takes much of the stack, which
+// those who have no context would touch for nothing.
+//
+//go:noinline
+func (p *parker) waitOr(done <-chan struct{}) {
+	select {
+	case <-p.token:
+	case <-done:
 	}
 }
 
@@ -176,6 +185,12 @@ func (s *lotShard) next() *parker {
 	if last := len(s.wave) - 1; last >= 0 {
 		s.called, s.wave[last] = s.wave[last], nil
 		s.wave = s.wave[:last]
+		if last >= 3 {
+			// In a large wave none of them is in a cache. Loads that do not depend on each
+			// other take the time of one, and what is called next is then there already
+			// (BenchmarkPairLast with 10,000: 1.5 times channels, and 1.9 without).
+			s.ahead += uint(s.wave[last-3].shard) + uint(cap(s.wave[last-2].token))
+		}
 	}
 	return s.called
 }

@@ -7,8 +7,13 @@ import "context"
 func (r *Reader[T]) fill(ctx context.Context, dst []T) (n int, err error) {
 	r.release()
 	if ctx.Err() != nil {
-		return r.fail(causeOf(ctx))
+		return 0, r.failed(causeOf(ctx))
 	}
+	return r.await(ctx, dst)
+}
+
+// await is fill behind that first look.
+func (r *Reader[T]) await(ctx context.Context, dst []T) (n int, err error) {
 	for {
 		if r.keep == nil {
 			n, err = r.copyTo(dst)
@@ -17,7 +22,7 @@ func (r *Reader[T]) fill(ctx context.Context, dst []T) (n int, err error) {
 		}
 		switch {
 		case err != nil:
-			return r.fail(err)
+			return 0, r.failed(err)
 		case n > 0:
 			r.missed, r.gap = r.gap, 0
 			return n, nil
@@ -27,14 +32,15 @@ func (r *Reader[T]) fill(ctx context.Context, dst []T) (n int, err error) {
 			err = causeOf(ctx)
 		}
 		if err != nil {
-			return r.fail(err)
+			return 0, r.failed(err)
 		}
 	}
 }
 
-func (r *Reader[T]) fail(err error) (int, error) {
+// failed is told of the error that a read returns.
+func (r *Reader[T]) failed(err error) error {
 	r.missed = 0
-	return 0, err
+	return err
 }
 
 // ready tells whether there is something to take, or nothing any more. The end is

@@ -84,22 +84,48 @@ func (k readerKind) gates() bool { return k <= kindAsk }
 // fails. If the reader's filter panics, the event counts as dropped, and the panic
 // goes on up through Next. Next allocates nothing, and costs no lock while there is
 // something to take. It panics if ctx is nil.
-func (r *Reader[T]) Next(ctx context.Context) (T, error) {
+func (r *Reader[T]) Next(ctx context.Context) (event T, err error) {
 	checkContext("Next", ctx)
-	p := r.pos.Load()
-	cursor := p >> posShift
-	if behind := r.hub.counters.seq.Load() - cursor; p&^posOne == cursor<<posShift && behind-1 < r.window &&
-		r.keep == nil && r.read == cursor && ctx.Err() == nil {
-		c := r.chunk
-		if c != nil && c.index.Load() == cursor/chunkLen && r.pos.CompareAndSwap(p, (cursor+1)<<posShift|posOne) {
-			r.read, r.seq = cursor+1, cursor+1
-			r.missed, r.gap = r.gap, 0
-			return c.slots[cursor%chunkLen], nil
+	for waited := false; ; waited = true {
+		p := r.pos.Load()
+		cursor := p >> posShift
+		behind := r.hub.counters.seq.Load() - cursor
+		if p&^posOne == cursor<<posShift && behind-1 < r.window && r.keep == nil && r.read == cursor &&
+			(waited || ctx.Err() == nil) {
+			c := r.chunk
+			if c != nil && c.index.Load() == cursor/chunkLen && r.pos.CompareAndSwap(p, (cursor+1)<<posShift|posOne) {
+				r.read, r.seq = cursor+1, cursor+1
+				r.missed, r.gap = r.gap, 0
+				return c.slots[cursor%chunkLen], nil
+			}
+		}
+		if waited || r.ready() || r.keep != nil || ctx.Err() != nil {
+			err = r.nextOther(ctx, &event, waited)
+			return event, err
+		}
+		// It waits here and not in await, and what is not needed for that is in nextOther's
+		// frame: of ten thousand readers that are woken, no stack is in a cache
+		// (BenchmarkPairLast: 1.5 times channels, and 1.8 where it waited in await).
+		r.release()
+		if err := r.ring.wait(ctx, &r.parker, r.ready); err != nil {
+			return event, r.failed(err)
 		}
 	}
+}
+
+// nextOther is Next where there is more to do than to take the event from the chunk
+// that the one before came from.
+//
+//go:noinline
+func (r *Reader[T]) nextOther(ctx context.Context, event *T, waited bool) (err error) {
 	var one [1]T
-	_, err := r.fill(ctx, one[:])
-	return one[0], err
+	if waited {
+		_, err = r.await(ctx, one[:])
+	} else {
+		_, err = r.fill(ctx, one[:])
+	}
+	*event = one[0]
+	return err
 }
 
 // ReadBatch waits until there is at least one event, and puts as many as there are
