@@ -143,7 +143,7 @@ func TestPark_WhoLeavesHandsOn(t *testing.T) {
 	var l lot
 	var ps [4]parker
 	for i := range ps {
-		ps[i] = parker{token: make(chan struct{}, 1), shard: uint32(i / 2)}
+		ps[i] = parker{token: make(chan struct{}, 1), shard: uint8(i / 2)}
 		l.enter(&ps[i])
 	}
 	l.wake() // of the first shard the last

@@ -28,6 +28,7 @@ func (r *Reader[T]) await(ctx context.Context, dst []T) (n int, err error) {
 			return n, nil
 		case !r.ready():
 			err = r.ring.wait(ctx, &r.parker, r.ready)
+			r.pace(r.hub.counters.seq.Load() - r.pos.Load()>>posShift)
 		case ctx.Err() != nil: // its filter rejects all that comes
 			err = causeOf(ctx)
 		}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/gobroadcast/broadcast"
 	"github.com/gobroadcast/broadcast/broadcasttest"
@@ -584,6 +585,22 @@ func TestReader_DrainsAfterTheHubUnlessClosed(t *testing.T) {
 	require.ErrorIs(t, late.next(bg), errTest)
 	require.ErrorIs(t, late.Err(), errTest)
 	require.NoError(t, hub.Shutdown(bg))
+}
+
+// Missed is about the events that a read returned, and a Next that waits in vain
+// returns none.
+func TestReader_MissedIsZeroAfterAWaitInVain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := newHub[int](t, 1, broadcast.DropOldest, broadcast.WithRing(1))
+		r := follow(hub)
+		publish(t, hub, span(1, 4)...)
+		require.Equal(t, []int{4}, r.take(t, 1).got)
+		require.EqualValues(t, 3, r.Missed())
+		ctx, cancel := context.WithTimeout(bg, time.Second)
+		defer cancel()
+		require.ErrorIs(t, r.next(ctx), context.DeadlineExceeded)
+		require.Zero(t, r.Missed())
+	})
 }
 
 func TestReader_ContextThatIsDone(t *testing.T) {
