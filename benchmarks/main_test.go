@@ -5,7 +5,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +57,7 @@ func TestRun_Wrong(t *testing.T) {
 		{[]string{"fast"}, exitUsage, `"fast" is not a flag; -help lists all flags`},
 		{[]string{"-only", "kafka"}, exitUsage, `-only "kafka" is no competitor; there are loop, list, cond, ethereum`},
 		{[]string{"-only", "("}, exitUsage, `-only "(" is not a regular expression`},
-		{[]string{"-workload", "speed"}, exitUsage, `-workload "speed" is no workload; there are throughput, parked`},
+		{[]string{"-workload", "speed"}, exitUsage, `-workload "speed" is no workload; there are throughput, counted, parked`},
 		{[]string{"-o", filepath.Join(out, "no")}, exitFailed, "cannot write the report"},
 		{[]string{"-o", filepath.Dir(out)}, exitFailed, "is no file: pass another with -o"},
 		{[]string{"-o", filepath.Join(filepath.Dir(out), "no", "r.md")}, exitFailed, "there is no folder"},
@@ -165,9 +164,13 @@ func TestPlan(t *testing.T) {
 				if c.Workload == "misuse" {
 					runs = 1
 				}
-				want += runs * (len(peer.All()) - 1)
-				if slices.Contains([]string{"parked", "memory", "latency"}, c.Workload) {
-					want += runs // the coalescing hub
+				switch c.Workload {
+				case "counted":
+					want += runs * len([]string{"loop", "cond", "libp2p", "broadcast-channel", "broadcast-next", "broadcast-batch"})
+				case "parked", "memory", "latency":
+					want += runs * len(peer.All())
+				default:
+					want += runs * (len(peer.All()) - 1) // the coalescing hub does not queue
 				}
 			}
 			require.Len(t, seen, want)

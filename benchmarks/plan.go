@@ -50,6 +50,7 @@ func quick() scale {
 // cells are the loads of the workloads that were asked for.
 func (s scale) cells(workloads []string) (cells []work.Cell) {
 	const buffer, some = 64, 100
+	const fewSlots = 1_100_000 // so that a round can fill the buffers more than once
 	all := map[string][]work.Cell{
 		"stuck":   {{Subscribers: some, Buffer: buffer}},
 		"memory":  {{Subscribers: s.idle, Buffer: buffer}},
@@ -60,6 +61,9 @@ func (s scale) cells(workloads []string) (cells []work.Cell) {
 	for _, b := range s.buffers {
 		for _, n := range s.subscribers {
 			add(work.Cell{Workload: "throughput", Subscribers: n, Buffer: b})
+			if n*b <= fewSlots {
+				add(work.Cell{Workload: "counted", Subscribers: n, Buffer: b})
+			}
 		}
 	}
 	for _, n := range s.subscribers {

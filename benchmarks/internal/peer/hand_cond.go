@@ -13,9 +13,10 @@ var handCond = Peer{
 	Title: "ring with one mutex and sync.Cond",
 	How:   "one ring of buffer slots, readers take up to 64 events under the mutex; publishers wait for the slowest",
 	Ahead: "publisher and readers take turns at one mutex, and whoever sleeps lets the other run through the whole buffer: " +
-		"quickest with one reader, and the more readers the longer they queue for the mutex. Nobody can be ejected, " +
-		"skip or leave a wait",
+		"quickest with few readers, and the more readers the longer they queue for the mutex. A publish asks no context " +
+		"and numbers nothing that others read beside it, and nobody can be ejected, skip or leave a wait",
 	Bounds: true,
+	Quick:  true,
 	New: func(c Config) Bus {
 		r := &condRing{slots: make([]Event, c.Buffer)}
 		r.data.L, r.room.L = &r.mu, &r.mu

@@ -15,6 +15,7 @@ var handLoop = Peer{
 	Ahead: "it has no number, no count, no context, and nobody can join or leave while it sends; those are the nanoseconds " +
 		"that a publish to few costs more here",
 	Bounds: true,
+	Quick:  true,
 	New:    func(c Config) Bus { return &loop{buffer: c.Buffer} },
 }
 

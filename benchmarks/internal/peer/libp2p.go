@@ -14,6 +14,7 @@ var libp2p = Peer{
 	How:    "one emitter, subscriptions with BufSize; Close is the emitter's",
 	Ahead:  "it sends to each channel as the loop does, with as little beside it",
 	Bounds: true,
+	Quick:  true,
 	New: func(c Config) Bus {
 		bus := eventbus.NewBus()
 		emitter, err := bus.Emitter(new(Event))

@@ -14,6 +14,7 @@ var ourChannel = Peer{
 	Module: module,
 	How:    "policy Block; DropOldest for a subscriber that is stuck",
 	Bounds: true,
+	Quick:  true,
 	New: func(c Config) Bus {
 		return &channelHub{hub{broadcast.New[Event](c.Buffer, broadcast.Block)}}
 	},
@@ -25,6 +26,7 @@ var ourNext = Peer{
 	Module: module,
 	How:    "policy Block, a ring of the buffer's size, All; DropOldest for a reader that is stuck",
 	Bounds: true,
+	Quick:  true,
 	New: func(c Config) Bus {
 		return &readerHub{hub{newRing(c)}, (*readerHub).next, 0}
 	},
@@ -36,6 +38,7 @@ var ourBatch = Peer{
 	Module: module,
 	How:    "policy Block, a ring of the buffer's size, batches of at most 64; DropOldest for a reader that is stuck",
 	Bounds: true,
+	Quick:  true,
 	New: func(c Config) Bus {
 		return &readerHub{hub{newRing(c)}, (*readerHub).batch, min(64, c.Buffer)}
 	},

@@ -18,6 +18,7 @@ type contest struct {
 
 var contests = []contest{
 	{"throughput", work.EventNanos, "throughput", false},
+	{"counted", work.EventNanos, "throughput, only counted", false},
 	{"parked", work.PublishNanos, "time of a publish, all parked", false},
 	{"parked", work.LastNanos, "time until the last parked subscriber has it", false},
 	{"publishers", work.EventNanos, "throughput with 8 publishers", false},
@@ -77,7 +78,7 @@ func (d *document) better() {
 }
 
 func (k contest) title(c work.Cell) string {
-	if k.workload == "throughput" {
+	if k.workload == "throughput" || k.workload == "counted" {
 		return fmt.Sprintf("%s, %s, buffer %s", k.what, size(c), count(c.Buffer))
 	}
 	return fmt.Sprintf("%s, %s", k.what, size(c))

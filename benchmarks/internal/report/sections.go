@@ -12,9 +12,24 @@ func (d *document) throughput() {
 	d.printf("One publisher publishes as fast as it can, all subscribers run, and the time ends when the last one has the last event. " +
 		"The loop's row has deliveries a second, the others how many times that. Unbounded competitors need not wait for anyone and pay " +
 		"in memory. Where a star stands, fewer events were published than a buffer holds, so that nobody was ever waited for.\n\n")
+	d.byBuffer("throughput", func(buffer int) {
+		d.plot(throughputPlot(buffer), fmt.Sprintf("Deliveries a second over subscribers, buffers of %d", buffer))
+	})
+}
+
+// counted is throughput again, of those to whom it matters that verifying takes time.
+func (d *document) counted() {
+	d.printf("## Throughput where subscribers only count\n\n")
+	d.printf("The same once more for the quickest, but a subscriber counts its events and adds up their numbers, which must come out " +
+		"right, and does nothing else: what the fan-out itself costs. Their order is not looked at.\n\n")
+	d.byBuffer("counted", func(int) {})
+}
+
+// byBuffer has a table for each size of buffer, and what comes behind it.
+func (d *document) byBuffer(workload string, behind func(buffer int)) {
 	buffers := map[int][]work.Cell{}
 	var order []int
-	for _, c := range cells(d.data.Results, "throughput") {
+	for _, c := range cells(d.data.Results, workload) {
 		if buffers[c.Buffer] == nil {
 			order = append(order, c.Buffer)
 		}
@@ -23,7 +38,7 @@ func (d *document) throughput() {
 	for _, b := range order {
 		d.printf("### Buffers of %s events\n\n", count(b))
 		d.ratioTable(buffers[b], work.EventNanos, heads(buffers[b]), deliveries)
-		d.plot(throughputPlot(b), fmt.Sprintf("Deliveries a second over subscribers, buffers of %d", b))
+		behind(b)
 	}
 }
 

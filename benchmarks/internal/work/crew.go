@@ -9,6 +9,7 @@ import (
 
 // crew is the subscribers of a bus whose deliveries are verified.
 type crew struct {
+	counting bool // only their number and what their Seqs add up to
 	bus      peer.Bus
 	subs     []*subscriber
 	clock    time.Time // what Due and latencies count from
@@ -24,7 +25,7 @@ type subscriber struct {
 	got, want uint64
 	mark      uint64 // at so many it takes note of how many it has
 	every     uint64 // that often
-	sum       uint64 // of the checks, in any order
+	sum       uint64 // of the checks in any order, or of the Seqs
 	digest    uint64 // of the checks, in their order
 	reordered uint64
 	corrupted uint64
@@ -58,11 +59,40 @@ func newEvent(seq, from uint64) peer.Event {
 func newCrew(bus peer.Bus, n int) *crew {
 	c := &crew{bus: bus, clock: time.Now()}
 	for range n {
-		s := &subscriber{crew: c}
-		c.subs = append(c.subs, s)
-		bus.Subscribe(s.take)
+		bus.Subscribe(c.join().take)
 	}
 	return c
+}
+
+// newCounters subscribes n times who do as little as can be with an event.
+func newCounters(bus peer.Bus, n int) *crew {
+	c := &crew{bus: bus, clock: time.Now(), counting: true}
+	for range n {
+		s := c.join()
+		// Not a method value, which would copy the event once more.
+		bus.Subscribe(func(e peer.Event) {
+			s.got++
+			s.sum += e.Seq
+			if s.got >= s.mark {
+				s.note()
+			}
+		})
+	}
+	return c
+}
+
+func (c *crew) join() *subscriber {
+	s := &subscriber{crew: c}
+	c.subs = append(c.subs, s)
+	return s
+}
+
+// weight is what an event adds to a subscriber's sum.
+func (c *crew) weight(seq, from uint64) uint64 {
+	if c.counting {
+		return seq
+	}
+	return check(seq, from)
 }
 
 func (s *subscriber) take(e peer.Event) {

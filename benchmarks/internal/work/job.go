@@ -95,6 +95,7 @@ type workload struct {
 func workloads() []workload {
 	return []workload{
 		{"throughput", "events a second without loss, subscribers running", throughput},
+		{"counted", "the same of the quickest, where subscribers only count: what verifying hides", counted},
 		{"parked", "how long a publish takes, and until the last parked subscriber has the event", parked},
 		{"stuck", "one subscriber of 100 takes nothing: what the others get", stuck},
 		{"publishers", "8 publishers at once, and whether all subscribers see one order", throughput},

@@ -70,7 +70,7 @@ func (c *crew) verify(publishers int, each uint64) (outcome Outcome, detail stri
 	var sum uint64
 	for p := range publishers {
 		for seq := range each {
-			sum += check(seq+1, uint64(p))
+			sum += c.weight(seq+1, uint64(p))
 		}
 	}
 	oneOrder = true

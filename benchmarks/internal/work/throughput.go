@@ -9,7 +9,15 @@ import (
 // throughput is how long an event takes until all subscribers have it, where one comes
 // after the other without a pause.
 func throughput(j Job, p peer.Peer) Result {
-	c := newCrew(p.New(peer.Config{Buffer: j.Buffer}), j.Subscribers)
+	return stream(j, p, newCrew(p.New(peer.Config{Buffer: j.Buffer}), j.Subscribers))
+}
+
+// counted is throughput where subscribers only count, so that less of the time is theirs.
+func counted(j Job, p peer.Peer) Result {
+	return stream(j, p, newCounters(p.New(peer.Config{Buffer: j.Buffer}), j.Subscribers))
+}
+
+func stream(j Job, p peer.Peer, c *crew) Result {
 	publishers := max(1, j.Publishers)
 	events, r := c.calibrate(publishers, j, p.Bounds)
 	if r.outcome == OK {

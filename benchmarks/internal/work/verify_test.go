@@ -79,8 +79,9 @@ func TestCrew_Verdict(t *testing.T) {
 		bus     func() *fake
 		outcome Outcome
 		detail  string
+		counted Outcome // by who only counts
 	}{
-		{"honest", func() *fake { return newFake(honest) }, OK, ""},
+		{"honest", func() *fake { return newFake(honest) }, OK, "", OK},
 		{"loses one for one", func() *fake {
 			return newFake(func(i int, e peer.Event) []peer.Event {
 				if i == 1 && e.Seq == 7 {
@@ -88,7 +89,7 @@ func TestCrew_Verdict(t *testing.T) {
 				}
 				return []peer.Event{e}
 			})
-		}, Lost, "a subscriber has 39 of 40 events, and nothing more comes"},
+		}, Lost, "a subscriber has 39 of 40 events, and nothing more comes", Lost},
 		{"loses one and gives another twice", func() *fake {
 			return newFake(func(_ int, e peer.Event) []peer.Event {
 				if e.Seq == 7 {
@@ -96,7 +97,7 @@ func TestCrew_Verdict(t *testing.T) {
 				}
 				return []peer.Event{e}
 			})
-		}, Lost, "subscriber 1 of 3 has others than were published, and as many"},
+		}, Lost, "subscriber 1 of 3 has others than were published, and as many", Lost},
 		{"gives one twice", func() *fake {
 			return newFake(func(_ int, e peer.Event) []peer.Event {
 				if e.Seq == events {
@@ -104,7 +105,7 @@ func TestCrew_Verdict(t *testing.T) {
 				}
 				return []peer.Event{e}
 			})
-		}, Duplicated, "subscriber 1 of 3 has 41 of 40 events"},
+		}, Duplicated, "subscriber 1 of 3 has 41 of 40 events", Duplicated},
 		{"swaps two for one", func() *fake {
 			return newFake(func(i int, e peer.Event) []peer.Event {
 				switch {
@@ -116,7 +117,7 @@ func TestCrew_Verdict(t *testing.T) {
 				}
 				return []peer.Event{e}
 			})
-		}, Reordered, "subscriber 3 of 3: 3 of 40 out of their publisher's order"},
+		}, Reordered, "subscriber 3 of 3: 3 of 40 out of their publisher's order", OK},
 		{"tears one", func() *fake {
 			return newFake(func(_ int, e peer.Event) []peer.Event {
 				if e.Seq == 7 {
@@ -124,17 +125,17 @@ func TestCrew_Verdict(t *testing.T) {
 				}
 				return []peer.Event{e}
 			})
-		}, Corrupted, "subscriber 1 of 3: 1 events do not match their check"},
+		}, Corrupted, "subscriber 1 of 3: 1 events do not match their check", Lost},
 		{"refuses", func() *fake {
 			f := newFake(honest)
 			f.refuse = errors.New("no")
 			return f
-		}, Failed, "Publish: no"},
+		}, Failed, "Publish: no", Failed},
 		{"blocks", func() *fake {
 			f := newFake(honest)
 			f.block = 11
 			return f
-		}, Stalled, "Publish is blocked, a subscriber has 10 of 40 events"},
+		}, Stalled, "Publish is blocked, a subscriber has 10 of 40 events", Stalled},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -143,6 +144,12 @@ func TestCrew_Verdict(t *testing.T) {
 				r := crew.run(1, events, time.Second, 1)
 				require.Equal(t, c.outcome, r.outcome)
 				require.Equal(t, c.detail, r.detail)
+				bus.end()
+			})
+			synctest.Test(t, func(t *testing.T) {
+				bus := c.bus()
+				counters := newCounters(settling{bus}, 3)
+				require.Equal(t, c.counted, counters.run(1, events, time.Second, 1).outcome)
 				bus.end()
 			})
 		})

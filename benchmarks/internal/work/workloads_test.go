@@ -50,6 +50,7 @@ func TestPeers_Unsubscribe(t *testing.T) {
 func TestWorkloads_Measure(t *testing.T) {
 	values := map[string][]string{
 		"throughput": {EventNanos, Events},
+		"counted":    {EventNanos, Events},
 		"publishers": {EventNanos, Events},
 		"parked":     {PublishNanos, LastNanos},
 		"stuck":      {Kept, Got, HeldBytes},
