@@ -15,6 +15,7 @@ var watermillPeer = Peer{
 	Title:  "Watermill gochannel",
 	Module: "github.com/ThreeDotsLabs/watermill",
 	How:    "BlockPublishUntilSubscriberAck, without which it reorders; messages carry 64 bytes and no UUID",
+	Ahead:  "Publish waits until each subscriber has acknowledged: a publisher that waits leaves its core to the one subscriber",
 	Bounds: true,
 	New: func(c Config) Bus {
 		return &mill{gochannel.NewGoChannel(gochannel.Config{
