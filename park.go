@@ -65,11 +65,11 @@ func (p *parker) init() { p.token = make(chan struct{}, 1) }
 // join chooses p's shard, before p waits for the first time. id says when p came.
 func (p *parker) join(id uint64) { p.shard = uint8(id / lotBlock % lotShards) }
 
-// pace is told how many events came while p waited. Few, but more than one, means that
-// they come from another core, and faster than a yield lasts: to look so often takes more
-// of both sides than to be woken, so p parks at once until it finds one event
-// alone (BenchmarkPairReaders with one reader: 0.59 of a channel's time with ReadBatch
-// and 1,024 slots, and 0.93 where it always yields).
+// pace is told how many events came while p waited. Few, but more than one, mostly means
+// that they come from another core, and faster than a yield lasts: to look so often takes
+// more of both sides than to be woken, so p parks at once until it finds one event alone
+// (BenchmarkPairReaders with one reader: 0.59 of a channel's time with ReadBatch and 1,024
+// slots, and 0.93 where it always yields).
 func (p *parker) pace(events uint64) { p.quick = events > 1 && (p.quick || events < 32) }
 
 // call leaves p a token. One that is there already does as well.
@@ -87,8 +87,7 @@ func (p *parker) call() {
 func (l *lot) wait(ctx context.Context, p *parker, ready func() bool) error {
 	if !p.quick && l.mask.Load() == 0 {
 		// Whoever is to wake us is often next to run, and neither side then pays for a
-		// wake-up: see BenchmarkPairHop. And in a wave all have their event before the
-		// first parks again: see BenchmarkPairLast, 1.4 times channels and not 1.8.
+		// wake-up: see BenchmarkPairHop.
 		runtime.Gosched()
 		if ready() {
 			return nil

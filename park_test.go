@@ -293,3 +293,25 @@ func TestPark_ReaderReadByTwoHurtsNoOther(t *testing.T) {
 		require.Equal(t, 3, got)
 	})
 }
+
+// Who finds few events at a time stops yielding, and begins again with one alone.
+func TestParker_Pace(t *testing.T) {
+	for _, c := range []struct {
+		found []uint64
+		quick bool
+	}{
+		{nil, false},
+		{[]uint64{1, 1}, false},
+		{[]uint64{32, 1000}, false},
+		{[]uint64{2}, true},
+		{[]uint64{31, 1000}, true},
+		{[]uint64{2, 1}, false},
+		{[]uint64{2, 0}, false},
+	} {
+		var p parker
+		for _, n := range c.found {
+			p.pace(n)
+		}
+		require.Equal(t, c.quick, p.quick, c.found)
+	}
+}

@@ -27,8 +27,10 @@ func (r *Reader[T]) await(ctx context.Context, dst []T) (n int, err error) {
 			r.missed, r.gap = r.gap, 0
 			return n, nil
 		case !r.ready():
-			err = r.ring.wait(ctx, &r.parker, r.ready)
-			r.pace(r.hub.counters.seq.Load() - r.pos.Load()>>posShift)
+			if err = r.ring.wait(ctx, &r.parker, r.ready); err == nil {
+				cursor := r.pos.Load() >> posShift // first: it may move on
+				r.pace(r.hub.counters.seq.Load() - cursor)
+			}
 		case ctx.Err() != nil: // its filter rejects all that comes
 			err = causeOf(ctx)
 		}
