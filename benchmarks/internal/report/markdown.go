@@ -94,8 +94,8 @@ func (d *document) head() {
 	}
 	d.printf(`Each measurement is a process of its own; the competitors take turns, in another order each time. Events have 64
 bytes, a subscriber is one goroutine, and each does the same with an event: it verifies its check and its place in the
-order. That takes each the same time, so those that are faster are so by less than where subscribers only count, which a table
-of its own shows. What is not in order is said in the tables, and listed under [What went wrong](#what-went-wrong). Figures are medians of the
+order. That takes each the same time, and may change who waits for whom: the workload "counted" has the quickest once more where
+subscribers only count. What is not in order is said in the tables, and listed under [What went wrong](#what-went-wrong). Figures are medians of the
 runs, with the smallest and the largest in brackets. Ratios are to the hand-written loop (%[1]s%[2]s%[1]s) in the same run, and
 above 1 is better. "best" is the best of all, **bold** this library's best.
 

@@ -154,28 +154,16 @@ func (c *crew) expect(events, every uint64) {
 }
 
 // wait waits until everyone has everything, or nobody has got anything for patience.
-func (c *crew) wait(patience time.Duration) bool { return c.watch(patience)() }
-
-// watch is wait in two: what has to be made is made now, since a new timer may wake another
-// core, which takes longer than an event to a few.
-func (c *crew) watch(patience time.Duration) (wait func() bool) {
+func (c *crew) wait(patience time.Duration) bool {
+	const looks = 20
 	look := time.NewTicker(patience / looks)
-	return func() bool {
-		defer look.Stop()
-		return c.watched(look.C)
-	}
-}
-
-// looks is how often a crew looks at its progress before its patience is over.
-const looks = 20
-
-func (c *crew) watched(look <-chan time.Time) bool {
+	defer look.Stop()
 	before, idle := c.total(), 0
 	for idle < looks {
 		select {
 		case <-c.all:
 			return true
-		case <-look:
+		case <-look.C:
 		}
 		if now := c.total(); now == before {
 			idle++

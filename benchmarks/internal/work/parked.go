@@ -16,14 +16,13 @@ func parked(j Job, p peer.Peer) Result {
 	var publish, last []float64
 	for end := time.Now().Add(2 * j.Pace.Round); len(last) < fewest || time.Now().Before(end) && len(last) < most; {
 		c.expect(1, 1)
-		wait := c.watch(j.Pace.Patience)
 		settle()
 		began := time.Now()
 		if err := c.bus.Publish(newEvent(1, 0)); err != nil {
 			return Result{Outcome: Failed, Detail: "Publish: " + err.Error()}
 		}
 		returned := time.Since(began)
-		if !wait() {
+		if !c.wait(j.Pace.Patience) {
 			return Result{Outcome: Lost, Detail: "not every parked subscriber got the event"}
 		}
 		if outcome, detail, _ := c.verify(1, 1); outcome != OK {
