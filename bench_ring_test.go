@@ -75,6 +75,13 @@ func readBatch(r *broadcast.Reader[benchEvent]) (sum uint64) {
 	}
 }
 
+// letPark waits until those who have just got an event have parked again.
+func letPark() {
+	for range 4 {
+		time.Sleep(50 * time.Microsecond)
+	}
+}
+
 // wave publishes one event at a time to n parked receivers, and waits until all
 // have it and are parked again. It returns how long the publishes took, or how long
 // it took until the last had the event.
@@ -90,9 +97,7 @@ func wave(n int, untilLast bool, start func(got func()), publish func()) side {
 	}
 	return func(ops int) (took time.Duration) {
 		for range ops {
-			for range 4 { // those who have just got one park again
-				time.Sleep(50 * time.Microsecond)
-			}
+			letPark()
 			left.Store(int64(n))
 			began := time.Now()
 			publish()
@@ -208,22 +213,17 @@ func BenchmarkParked(b *testing.B) {
 					all <- struct{}{}
 				}
 			})
-			park := func() { // those who have just got one park again
-				for range 4 {
-					time.Sleep(50 * time.Microsecond)
-				}
-			}
 			micros := func(since time.Time) float64 { return float64(time.Since(since).Nanoseconds()) / 1e3 }
 			var send, publish, last []float64
 			for range b.N {
+				letPark()
 				left.Store(int64(n))
-				park()
 				began := time.Now()
 				_ = hub.Publish(bg, benchEvent{})
 				publish = append(publish, micros(began))
 				<-all
 				last = append(last, micros(began))
-				park()
+				letPark()
 				began = time.Now()
 				ch <- benchEvent{}
 				send = append(send, micros(began))
