@@ -56,13 +56,18 @@ func (r *ring[T]) slot(seq uint64) *T {
 }
 
 // grow adds chunk index in place of the oldest, which becomes the new one if it has
-// been read: the slots are in the cache then and the collector does not come, so that
-// one reader has an event in half the time or less (BenchmarkPairReaders).
+// been read: the collector does not come then, so that one reader has an event in half
+// the time or less (BenchmarkPairReaders).
 func (r *ring[T]) grow(index uint64) {
 	place := &r.dir[index%uint64(len(r.dir))]
 	c := place.Load()
 	if c == nil || !r.isRead(c) {
 		c = new(chunk[T])
+	} else {
+		// It lies in the caches of those who read it. To get it back at once costs less than
+		// slot by slot, where each publish waits for its own (BenchmarkPairSizes: events of
+		// 64 bytes take 0.65 of a channel's time, and 0.71 without; of 1 KiB 0.96 and 1.72).
+		clear(c.slots[:])
 	}
 	c.index.Store(index)
 	r.last = c

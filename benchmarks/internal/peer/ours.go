@@ -50,9 +50,9 @@ func newRing(c Config) *broadcast.Hub[Event] {
 
 type hub struct{ *broadcast.Hub[Event] }
 
-func (h hub) Publish(e Event) error { return h.Hub.Publish(context.Background(), e) }
+func (h *hub) Publish(e Event) error { return h.Hub.Publish(context.Background(), e) }
 
-func (h hub) Close() error {
+func (h *hub) Close() error {
 	h.Hub.Close()
 	return nil
 }
