@@ -58,6 +58,41 @@ func TestPark_NoWakeUpIsLost(t *testing.T) {
 	}
 }
 
+// Who wakes in the middle of a wave parks without a yield the next time; the last of a
+// wave, and who wakes alone, do not.
+func TestPark_NoYieldAmidAWave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l lot
+		var now atomic.Uint64
+		parkers := make([]parker, 3) // of one shard
+		for i := range parkers {
+			p := &parkers[i]
+			p.init()
+			p.join(uint64(i))
+			go func() {
+				for was := range uint64(2) {
+					if was == 0 || i == 0 { // only the first one comes back
+						_ = l.wait(context.Background(), p, func() bool { return now.Load() > was })
+					}
+				}
+			}()
+		}
+		amid := func() (amid []bool) {
+			synctest.Wait()
+			now.Add(1)
+			l.wake()
+			synctest.Wait()
+			for i := range parkers {
+				amid = append(amid, parkers[i].amid)
+			}
+			return amid
+		}
+		first := amid()
+		require.ElementsMatch(t, []bool{true, true, false}, first)
+		require.Equal(t, []bool{false, first[1], first[2]}, amid())
+	})
+}
+
 func bg(cancelable bool) (context.Context, context.CancelFunc) {
 	if cancelable {
 		return context.WithCancel(context.Background())
