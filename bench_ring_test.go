@@ -408,3 +408,48 @@ func BenchmarkMemoryReader(b *testing.B) {
 		hub.Close()
 	}
 }
+
+// BenchmarkPairRounds publishes an event, has all n readers answer it, and goes on then,
+// beside a channel for each.
+func BenchmarkPairRounds(b *testing.B) {
+	for _, n := range []int{2, 4, 16, 100, 1000, 10_000} {
+		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
+			back := make(chan struct{}, n)
+			round := func(publish func()) side {
+				return timed(func() {
+					publish()
+					for range n {
+						<-back
+					}
+				})
+			}
+			answer := func() { back <- struct{}{} }
+			chans, hub := make([]chan benchEvent, n), broadcast.New[benchEvent](1, broadcast.Block)
+			for i := range chans {
+				ch, r := make(chan benchEvent, benchBuffer), hub.NewReader()
+				chans[i] = ch
+				go func() {
+					for range ch {
+						answer()
+					}
+				}()
+				go func() {
+					for range r.All(bg) {
+						answer()
+					}
+				}()
+			}
+			b.Cleanup(func() {
+				hub.Close()
+				for _, ch := range chans {
+					close(ch)
+				}
+			})
+			pair(b, "round", round(func() {
+				for _, ch := range chans {
+					ch <- benchEvent{}
+				}
+			}), round(func() { _ = hub.Publish(bg, benchEvent{}) }))
+		})
+	}
+}

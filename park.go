@@ -17,6 +17,12 @@ const lotShards = 16
 // 2.0 times channels, and 2.2 where shards are drawn at random).
 const lotBlock = 16
 
+// lotCrowd is how many a wave of one shard has where those who wake in it do not yield
+// before they park again: none of them is in a cache, and until the first is back from its
+// yield nobody is parked, so all would make the detour (BenchmarkPairLast with 10,000: 1.18
+// times channels, and 1.45 where they yield).
+const lotCrowd = 128
+
 // lot is where those wait who have taken all there is. The zero value is ready.
 // All methods may be called by any number of goroutines at once.
 //
@@ -60,7 +66,7 @@ type parker struct {
 
 	// It parks without a yield. These belong to the one that waits.
 	quick bool // because of what pace was told
-	amid  bool // because when it woke, others of its wave were behind it
+	crowd bool // because it woke in a wave of very many
 }
 
 func (p *parker) init() { p.token = make(chan struct{}, 1) }
@@ -88,11 +94,9 @@ func (p *parker) call() {
 // p has been entered. It allocates nothing. One goroutine at a time may wait with
 // one p.
 func (l *lot) wait(ctx context.Context, p *parker, ready func() bool) error {
-	if !p.quick && !p.amid && l.mask.Load() == 0 {
+	if !p.quick && !p.crowd && l.mask.Load() == 0 {
 		// Whoever is to wake us is often next to run, and neither side then pays for a
-		// wake-up: see BenchmarkPairHop. In a wave that would be the next of the wave, and a
-		// detour for all of them (BenchmarkPairLast with 10,000: 1.17 times channels, and
-		// 1.31 where they yield too).
+		// wake-up: see BenchmarkPairHop and BenchmarkPairRounds.
 		runtime.Gosched()
 		if ready() {
 			return nil
@@ -110,7 +114,7 @@ func (l *lot) wait(ctx context.Context, p *parker, ready func() bool) error {
 		} else {
 			p.waitOr(done)
 		}
-		p.amid = l.leave(p)
+		p.crowd = l.leave(p)
 		if ready() {
 			return nil
 		}
@@ -147,12 +151,13 @@ func (l *lot) enter(p *parker) {
 }
 
 // leave takes p out of its shard if it stands there. If p has been called, it hands
-// that on, and tells whether to another of the shard.
-func (l *lot) leave(p *parker) (amid bool) {
+// that on. It tells whether p was called in a wave of very many.
+func (l *lot) leave(p *parker) (crowd bool) {
 	s := &l.shards[p.shard]
 	var next *parker
 	s.mu.Lock()
 	called := s.called == p
+	crowd = called && s.size >= lotCrowd
 	switch {
 	case called:
 		next = s.next()
@@ -172,7 +177,7 @@ func (l *lot) leave(p *parker) (amid bool) {
 	if called {
 		l.start()
 	}
-	return next != nil
+	return crowd
 }
 
 // without returns array without p.

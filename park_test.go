@@ -58,38 +58,46 @@ func TestPark_NoWakeUpIsLost(t *testing.T) {
 	}
 }
 
-// Who wakes in the middle of a wave parks without a yield the next time; the last of a
-// wave, and who wakes alone, do not.
-func TestPark_NoYieldAmidAWave(t *testing.T) {
+// Who woke in a wave of very many of its shard parks without a yield from then on, until
+// it wakes in a smaller one.
+func TestPark_NoYieldInACrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var l lot
 		var now atomic.Uint64
-		parkers := make([]parker, 3) // of one shard
+		parkers := make([]parker, lotCrowd) // of one shard
 		for i := range parkers {
-			p := &parkers[i]
-			p.init()
-			p.join(uint64(i))
-			go func() {
-				for was := range uint64(2) {
-					if was == 0 || i == 0 { // only the first one comes back
-						_ = l.wait(context.Background(), p, func() bool { return now.Load() > was })
-					}
-				}
-			}()
+			parkers[i].init()
+			parkers[i].join(0)
 		}
-		amid := func() (amid []bool) {
+		wave := func(of []parker) {
+			was := now.Load()
+			for i := range of {
+				go func() {
+					_ = l.wait(context.Background(), &of[i], func() bool { return now.Load() > was })
+				}()
+			}
 			synctest.Wait()
 			now.Add(1)
 			l.wake()
 			synctest.Wait()
-			for i := range parkers {
-				amid = append(amid, parkers[i].amid)
-			}
-			return amid
 		}
-		first := amid()
-		require.ElementsMatch(t, []bool{true, true, false}, first)
-		require.Equal(t, []bool{false, first[1], first[2]}, amid())
+		requireYields := func(yields bool) {
+			for i := range parkers {
+				p := &parkers[i]
+				_ = l.wait(context.Background(), p, func() bool {
+					require.Equal(t, yields, p.wave == 0, "parker %d looks before it has entered", i)
+					return true
+				})
+			}
+		}
+		requireYields(true)
+		wave(parkers)
+		requireYields(false)
+		requireYields(false)
+		wave(parkers[:lotCrowd/2])
+		wave(parkers[lotCrowd/2:])
+		requireYields(true)
+		requireEmpty(t, &l)
 	})
 }
 

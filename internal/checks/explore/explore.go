@@ -60,6 +60,7 @@ func New(ctx context.Context, replace map[string]string) (*Explorer, error) {
 			"maxYields":      "1", // a publisher that yields more often before it parks takes the same ways
 			"chunkLen":       "2", // so that few events reach the edges of chunks
 			"lotShards":      "2",
+			"lotCrowd":       "2",
 			"lotBlock":       "1",
 			"registryShards": "2",
 			"sweepSome":      "1",

@@ -38,7 +38,8 @@ var ringMutants = []mutant{
 	{"p16", "4", "a Next that has waited looks at its context before it takes what is ready", one("reader.go", "if waited {\n\t\t_, err = r.await", "if false {\n\t\t_, err = r.await"), "", "Reader|Context|Law4", false},
 	{"p17", "4", "a Next that waits does not release the event before", one("reader.go", "r.release()\n\t\tif ctx.Err()", "if ctx.Err()"), "released", "Released", false},
 	{"p18", "2", "a Next that waits in vain leaves what was missed before", one("reader.go", "return event, r.failed(err)", "return event, err"), "", "Missed", false},
-	{"p19", "6", "who wakes in the middle of a wave yields before it parks again", one("park.go", "p.amid = l.leave(p)", "l.leave(p)"), "", "Park", false},
+	{"p19", "6", "who wakes among very many is not told so", one("park.go", "p.crowd = l.leave(p)", "l.leave(p)"), "", "Park", false},
+	{"p20", "6", "who woke among very many yields before it parks", one("park.go", "!p.quick && !p.crowd && ", "!p.quick && "), "", "Park", false},
 
 	{"g1", "4", "a reader that moves does not free the publisher that waits for it", one("read.go", "if p&posGated != 0 {\n\t\tr.hub.kickPublisher()\n\t}\n", ""), "gate", "Law4|Gate", false},
 	{"g2", "4", "a publisher does not look again after it said that it waits", one("gate.go", "p := r.pos.Or(posGated); p&posEnded != 0 || p>>posShift+r.window >= next {", "p := r.pos.Or(posGated); p&posEnded != 0 {"), "gate", "Gate", false},
