@@ -14,7 +14,8 @@ import (
 )
 
 // BenchmarkPairReaders publishes to n readers that run and ends when all have
-// everything, beside one channel of as many slots for each and a plain send loop.
+// everything, beside one channel of as many slots for each and a plain send loop. It
+// publishes twice as many events as there are slots at least, so that these fill.
 func BenchmarkPairReaders(b *testing.B) {
 	for _, slots := range []int{64, 1024} {
 		for _, n := range []int{1, 100, 1000, 10000} {
@@ -23,7 +24,7 @@ func BenchmarkPairReaders(b *testing.B) {
 			}
 			for _, how := range []string{"batch", "next"} {
 				b.Run(fmt.Sprintf("slots=%d/readers=%d/%s", slots, n, how), func(b *testing.B) {
-					pair(b, "publish", losslessLoop(1, slots, n), losslessReaders(slots, n, how == "batch"))
+					pairFrom(b, "publish", 2*slots, losslessLoop(1, slots, n), losslessReaders(slots, n, how == "batch"))
 				})
 			}
 		}
@@ -37,11 +38,13 @@ func losslessReaders(slots, n int, batch bool) side {
 		if batch {
 			read = readBatch
 		}
-		var readers sync.WaitGroup
+		var up, readers sync.WaitGroup
+		up.Add(n)
 		for range n {
 			r := hub.NewReader()
-			readers.Go(func() { read(r) })
+			readers.Go(func() { read(r, up.Done) })
 		}
+		up.Wait() // to begin, and to make a stack large enough for a batch, is no part of it
 		start := time.Now()
 		for i := range ops {
 			_ = hub.Publish(bg, benchEvent{Seq: uint64(i)})
@@ -52,7 +55,8 @@ func losslessReaders(slots, n int, batch bool) side {
 	}
 }
 
-func readNext(r *broadcast.Reader[benchEvent]) (sum uint64) {
+func readNext(r *broadcast.Reader[benchEvent], up func()) (sum uint64) {
+	up()
 	for {
 		event, err := r.Next(bg)
 		if err != nil {
@@ -62,8 +66,9 @@ func readNext(r *broadcast.Reader[benchEvent]) (sum uint64) {
 	}
 }
 
-func readBatch(r *broadcast.Reader[benchEvent]) (sum uint64) {
+func readBatch(r *broadcast.Reader[benchEvent], up func()) (sum uint64) {
 	batch := make([]benchEvent, 64)
+	up()
 	for {
 		n, err := r.ReadBatch(bg, batch)
 		if err != nil {

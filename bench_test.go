@@ -32,7 +32,12 @@ type side func(ops int) time.Duration
 // A ratio below 1 means that ours is faster.
 func pair(b *testing.B, unit string, plain, ours side) {
 	b.Helper()
-	ops := 1
+	pairFrom(b, unit, 1, plain, ours)
+}
+
+// pairFrom is pair with at least so many operations.
+func pairFrom(b *testing.B, unit string, ops int, plain, ours side) {
+	b.Helper()
 	for took, all := time.Duration(0), time.Duration(0); took < 20*time.Millisecond && all < 200*time.Millisecond; ops *= 2 {
 		began := time.Now()
 		took = plain(ops)
@@ -363,11 +368,16 @@ func timed(op func()) side {
 func losslessLoop(publishers, buffer, n int) side {
 	return func(ops int) time.Duration {
 		chans := make([]chan benchEvent, n)
-		var receivers sync.WaitGroup
+		var up, receivers sync.WaitGroup
+		up.Add(n)
 		for i := range chans {
 			chans[i] = make(chan benchEvent, buffer)
-			receivers.Go(func() { receive(chans[i]) })
+			receivers.Go(func() {
+				up.Done()
+				receive(chans[i])
+			})
 		}
+		up.Wait() // to begin is no part of it
 		start := time.Now()
 		concurrently(publishers, ops, func(event benchEvent) {
 			for _, ch := range chans {
@@ -386,11 +396,16 @@ func losslessHub(publishers, buffer, n int) side {
 	ctx := context.Background()
 	return func(ops int) time.Duration {
 		hub := broadcast.New[benchEvent](buffer, broadcast.Block)
-		var receivers sync.WaitGroup
+		var up, receivers sync.WaitGroup
+		up.Add(n)
 		for range n {
 			sub := hub.Subscribe()
-			receivers.Go(func() { receive(sub.C()) })
+			receivers.Go(func() {
+				up.Done()
+				receive(sub.C())
+			})
 		}
+		up.Wait()
 		start := time.Now()
 		concurrently(publishers, ops, func(event benchEvent) {
 			_ = hub.Publish(ctx, event)
