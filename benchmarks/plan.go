@@ -29,7 +29,7 @@ func full() scale {
 		publishers:  []int{1, 100},
 		idle:        10_000,
 		runs:        3,
-		budget:      9 * time.Minute,
+		budget:      9*time.Minute + 30*time.Second,
 		limit:       20 * time.Second,
 	}
 }
