@@ -296,6 +296,33 @@ func BenchmarkLaggard(b *testing.B) {
 	}
 }
 
+// BenchmarkLoose publishes to one reader with Block, who sets the pace, beside n with DropOldest
+// that read too.
+func BenchmarkLoose(b *testing.B) {
+	for _, n := range []int{0, 1, 15, 63, 1000} {
+		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
+			hub := broadcast.New[benchEvent](1, broadcast.Block, broadcast.WithRing(1024))
+			var up, readers sync.WaitGroup
+			up.Add(n + 1)
+			for i := range n + 1 {
+				policy := broadcast.Block
+				if i > 0 {
+					policy = broadcast.DropOldest
+				}
+				r := hub.NewReader(broadcast.WithPolicy(policy))
+				readers.Go(func() { readBatch(r, up.Done) })
+			}
+			up.Wait()
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = hub.Publish(bg, benchEvent{})
+			}
+			hub.Close()
+			readers.Wait()
+		})
+	}
+}
+
 // BenchmarkPairLast is how long it takes until the last of n parked readers has it.
 func BenchmarkPairLast(b *testing.B) {
 	for _, n := range []int{1, 100, 1000, 10_000} {

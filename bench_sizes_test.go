@@ -1,7 +1,9 @@
 package broadcast_test
 
 import (
+	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -79,4 +81,58 @@ func withOne(b *testing.B, ops int, publish, end func(), read func() int) (took 
 		b.Fatalf("%d of %d events arrived", got, ops)
 	}
 	return took
+}
+
+// BenchmarkOpening is how long the publish takes that opens a chunk of the ring, beside
+// the one behind it: medians. One reader with Block and others with DropOldest run.
+func BenchmarkOpening(b *testing.B) {
+	for _, loose := range []int{0, 1, 64, 65} {
+		b.Run(fmt.Sprintf("bytes=64/loose=%d", loose), func(b *testing.B) { opening[[8]uint64](b, loose) })
+	}
+	b.Run("bytes=1024/loose=0", func(b *testing.B) { opening[[128]uint64](b, 0) })
+	b.Run("bytes=4096/loose=0", func(b *testing.B) { opening[[512]uint64](b, 0) })
+}
+
+func opening[T any](b *testing.B, loose int) {
+	hub := broadcast.New[T](1, broadcast.Block, broadcast.WithRing(1024))
+	var up, readers sync.WaitGroup
+	for i := range loose + 1 {
+		policy := broadcast.Block
+		if i > 0 {
+			policy = broadcast.DropOldest
+		}
+		r := hub.NewReader(broadcast.WithPolicy(policy))
+		up.Add(1)
+		readers.Go(func() {
+			batch := make([]T, chunk)
+			up.Done()
+			for {
+				if _, err := r.ReadBatch(bg, batch); err != nil {
+					return
+				}
+			}
+		})
+	}
+	up.Wait()
+	var event T
+	var opens, others []time.Duration
+	for b.Loop() {
+		for i := range chunk {
+			start := time.Now()
+			_ = hub.Publish(bg, event)
+			switch took := time.Since(start); i {
+			case 0:
+				opens = append(opens, took)
+			case 1:
+				others = append(others, took)
+			}
+		}
+	}
+	hub.Close()
+	readers.Wait()
+	for unit, took := range map[string][]time.Duration{"opening-ns": opens, "other-ns": others} {
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), unit)
+	}
+	b.ReportMetric(0, "ns/op")
 }

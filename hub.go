@@ -66,7 +66,7 @@ func New[T any](buffer int, policy Policy, opts ...Option) *Hub[T] {
 	h.ringCap = defaultRing
 	if c.ring > 0 {
 		h.ringCap, h.replays = c.ring, true
-		h.ring.Store(newRing[T](c.ring, 0))
+		h.ring.Store(newRing(c.ring, 0, &h.readers))
 	}
 	return h
 }

@@ -92,9 +92,10 @@ func WithLogger(l *slog.Logger) Option {
 // WithRing gives the hub a ring of exactly capacity events from the start, for its
 // readers and for WithReplay. Without it, a ring of 1,024 events appears with the
 // first reader. While there is a ring, a publish writes its event there too. That
-// allocates at most one chunk for every 64 events, and nothing while all readers have
-// Block and none leaves: the ring then uses its memory again. It keeps the newest
-// capacity events reachable, and at most 128 more. It panics if capacity is less than 1.
+// allocates at most one chunk for every 64 events, and nothing where the ring uses its
+// memory again: while no reader has stopped in the middle of a chunk or leaves, and not more
+// than 64 have another policy than Block. It keeps the newest capacity events reachable, and
+// at most 128 more. It panics if capacity is less than 1.
 func WithRing(capacity int) Option {
 	if capacity < 1 {
 		panic("broadcast: WithRing: no capacity: pass 1 or more, or leave the option out")

@@ -120,7 +120,7 @@ func (r *Reader[T]) front(first bool) (p, behind uint64, err error) {
 
 // endedWith is Err of a reader that has ended or is about to.
 func (r *Reader[T]) endedWith() error {
-	r.chunk = nil
+	r.chunk.Store(nil)
 	if !r.ended.Load() {
 		r.hub.turn.mu.Lock() // whoever ends it is about to write why
 		defer r.hub.turn.mu.Unlock()
@@ -141,12 +141,19 @@ func (r *Reader[T]) fallBack() {
 	r.lag.Unlock()
 }
 
-// chunkOf returns the chunk that holds what comes behind cursor, or nil.
+// chunkOf returns the chunk that holds what comes behind cursor, or nil. It says that
+// it holds the chunk before it looks whether that is the one: see ring.isHeld.
 func (r *Reader[T]) chunkOf(cursor uint64) *chunk[T] {
-	if r.chunk == nil || r.chunk.index.Load() != cursor/chunkLen {
-		r.chunk = r.ring.chunk(cursor / chunkLen)
+	c := r.chunk.Load()
+	if c != nil && c.index.Load() == cursor/chunkLen {
+		return c
 	}
-	return r.chunk
+	c = r.ring.chunk(cursor / chunkLen)
+	r.chunk.Store(c)
+	if c != nil && c.index.Load() != cursor/chunkLen {
+		return nil
+	}
+	return c
 }
 
 // claim takes the next n events behind where p says, and tells whether it could.

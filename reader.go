@@ -32,9 +32,9 @@ type Reader[T any] struct {
 
 	// These belong to the goroutine that reads.
 	parker
-	chunk  *chunk[T] // the last one that was read
-	read   uint64    // where pos was left; what it moved beyond that is missed
-	gap    uint64    // missed since an event was returned
+	chunk  atomic.Pointer[chunk[T]] // the one that it holds: stored by it, and loaded by publishers
+	read   uint64                   // where pos was left; what it moved beyond that is missed
+	gap    uint64                   // missed since an event was returned
 	missed uint64
 	seq    uint64
 
@@ -95,7 +95,7 @@ func (r *Reader[T]) Next(ctx context.Context) (event T, err error) {
 		}
 		if p&^posOne == cursor<<posShift && behind-1 < r.window && r.keep == nil && r.read == cursor &&
 			(waited || ctx.Err() == nil) {
-			c := r.chunk
+			c := r.chunk.Load()
 			if c != nil && c.index.Load() == cursor/chunkLen && r.pos.CompareAndSwap(p, (cursor+1)<<posShift|posOne) {
 				r.read, r.seq = cursor+1, cursor+1
 				r.missed, r.gap = r.gap, 0

@@ -102,7 +102,7 @@ func (h *Hub[T]) checkStart(fn string, c subscribeConfig) {
 func (h *Hub[T]) joinReaderLocked(r *Reader[T], c subscribeConfig) {
 	seq := h.seq.Load()
 	if h.ring.Load() == nil {
-		h.ring.Store(newRing[T](h.ringCap, seq))
+		h.ring.Store(newRing(h.ringCap, seq, &h.readers))
 	}
 	r.ring = h.ring.Load()
 	start, missed := r.ring.begin(c, seq, r.window)
@@ -115,7 +115,6 @@ func (h *Hub[T]) joinReaderLocked(r *Reader[T], c subscribeConfig) {
 	r.pos.Store(start << posShift)
 	r.at = int32(len(h.readers[r.kind]))
 	h.readers[r.kind] = append(h.readers[r.kind], r)
-	r.ring.join(r.kind)
 	h.registry.join(r)
 	if missed > 0 {
 		h.loseReader(r, droppedOldest, missed)
@@ -208,7 +207,7 @@ func (h *Hub[T]) forgetReaderLocked(r *Reader[T]) {
 	list[r.at] = last
 	last.at = r.at
 	h.readers[r.kind] = shrunk(list)
-	r.ring.leave(r.kind, h.seq.Load())
+	r.ring.leave(h.seq.Load())
 	h.gate.leaveNear(r)
 	if r.kind.gates() {
 		if len(h.readers[kindBlock])+len(h.readers[kindAsk]) == 0 {

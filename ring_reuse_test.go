@@ -27,23 +27,26 @@ func (w wide) number() uint64 {
 	return w[0]
 }
 
-// A ring whose readers are all waited for uses its chunks again; one that a reader
-// may skip ahead in leaves them to the collector until that reader has left.
+const chunk = 64 // as many events come in one piece
+
+// allocationsPerChunk is how many there are each time that publish has published a chunk.
+func allocationsPerChunk(publish func()) float64 {
+	for range 10 { // the directory turns over
+		publish()
+	}
+	return testing.AllocsPerRun(100, publish)
+}
+
+// A ring uses its chunks again while its readers keep up, whether they are waited for or
+// not; where very many are not, it leaves them to the collector.
 func TestRing_UsesChunksAgain(t *testing.T) {
-	const chunk = 64
 	hub := newHub[wide](t, 1, broadcast.Block, broadcast.WithRing(chunk))
 	publishChunk := func() {
 		for range chunk {
 			_ = hub.Publish(bg, wide{})
 		}
 	}
-	perChunk := func(publish func()) float64 {
-		for range 10 { // the directory turns over
-			publish()
-		}
-		return testing.AllocsPerRun(100, publish)
-	}
-	require.Zero(t, perChunk(publishChunk), "without readers")
+	require.Zero(t, allocationsPerChunk(publishChunk), "without readers")
 
 	one, many := hub.NewReader(), hub.NewReader()
 	batch := make([]wide, chunk)
@@ -57,23 +60,97 @@ func TestRing_UsesChunksAgain(t *testing.T) {
 			got += n
 		}
 	}
-	require.Zero(t, perChunk(publishAndRead), "Next and ReadBatch")
+	require.Zero(t, allocationsPerChunk(publishAndRead), "Next and ReadBatch")
 	many.Close()
 	one.Close()
 
 	for _, policy := range []broadcast.Policy{
 		broadcast.DropOldest, broadcast.Eject, broadcast.PolicyFunc(func(broadcast.Overflow) broadcast.Action { return broadcast.DropOldest }),
 	} {
-		skips := hub.NewReader(broadcast.WithPolicy(policy))
+		const most = 64
+		var loose []*broadcast.Reader[wide]
+		join := func() { loose = append(loose, hub.NewReader(broadcast.WithPolicy(policy))) }
 		read := func() {
 			publishChunk()
-			for skips.Err() == nil && skips.Stats().Len > 0 {
-				_, _ = skips.ReadBatch(bg, batch)
+			for _, r := range loose {
+				for r.Stats().Len > 0 {
+					_, _ = r.ReadBatch(bg, batch)
+				}
 			}
 		}
-		require.EqualValues(t, 1, perChunk(read), "%v", policy)
-		skips.Close()
-		require.Zero(t, perChunk(publishChunk), "when that has left")
+		for range most {
+			join()
+		}
+		require.Zero(t, allocationsPerChunk(read), "%v, %d readers", policy, most)
+		join()
+		require.EqualValues(t, 1, allocationsPerChunk(read), "%v, %d readers", policy, most+1)
+		for _, r := range loose {
+			require.NoError(t, r.Err())
+			r.Close()
+		}
+		require.Zero(t, allocationsPerChunk(publishChunk), "when they have left")
+	}
+}
+
+// A reader that has stopped in the middle of a chunk keeps that one, and no other.
+func TestRing_UsesAgainWhatAStalledReaderDoesNotHold(t *testing.T) {
+	hub := newHub[wide](t, 1, broadcast.Block, broadcast.WithRing(chunk))
+	stalled := hub.NewReader(broadcast.WithPolicy(broadcast.DropOldest))
+	never := hub.NewReader(broadcast.WithPolicy(broadcast.DropOldest))
+	n := 0
+	publishChunk := func() {
+		for range chunk {
+			n++
+			_ = hub.Publish(bg, wideOf(n))
+		}
+	}
+	publishChunk()
+	_, err := stalled.Next(bg)
+	require.NoError(t, err)
+	require.Zero(t, allocationsPerChunk(publishChunk))
+
+	for _, r := range []*broadcast.Reader[wide]{stalled, never} {
+		event, err := r.Next(bg)
+		require.NoError(t, err)
+		require.EqualValues(t, n-chunk+1, event.number())
+		require.EqualValues(t, n-chunk+1, r.Seq())
+	}
+	require.EqualValues(t, n-chunk-1, stalled.Missed())
+	require.EqualValues(t, n-chunk, never.Missed())
+}
+
+// While the filter of a reader that nobody waits for looks at an event, publishers go
+// round the ring many times. If the reader returns the event, it is still what it was.
+func TestLaw7_WhatAReaderHoldsIsNotOverwritten(t *testing.T) {
+	for _, policy := range []broadcast.Policy{broadcast.DropOldest, broadcast.Eject} {
+		hub := newHub[wide](t, 1, broadcast.Block, broadcast.WithRing(1))
+		asked, answer := make(chan struct{}), make(chan struct{})
+		r := hub.NewReader(broadcast.WithPolicy(policy), broadcast.WithFilter(func(e wide) bool {
+			if e.number() == 1 {
+				close(asked)
+				<-answer
+			}
+			return true
+		}))
+		require.NoError(t, hub.Publish(bg, wideOf(1)))
+		var (
+			reading sync.WaitGroup
+			event   wide
+			err     error
+		)
+		reading.Go(func() { event, err = r.Next(bg) })
+		<-asked
+		for n := 2; n < 20*chunk; n++ {
+			require.NoError(t, hub.Publish(bg, wideOf(n)))
+		}
+		close(answer)
+		reading.Wait()
+		if policy == broadcast.Eject && err != nil { // a sweep came first
+			require.ErrorIs(t, err, broadcast.ErrEjected)
+			continue
+		}
+		require.NoError(t, err)
+		require.EqualValues(t, 1, event.number(), "%v", event)
 	}
 }
 
@@ -82,17 +159,23 @@ func TestRing_UsesChunksAgain(t *testing.T) {
 // detector sees that, and the events show it.
 func TestRing_ReuseBesideThoseWhoComeAndGo(t *testing.T) {
 	hub := newHub[wide](t, 1, broadcast.Block, broadcast.WithRing(1))
+	skip := broadcast.PolicyFunc(func(broadcast.Overflow) broadcast.Action { return broadcast.DropOldest })
+	kinds := [...]broadcast.Policy{broadcast.Block, broadcast.DropOldest, broadcast.Block, skip, broadcast.Eject}
 	var reading sync.WaitGroup
 	var stop atomic.Bool
 	for i := range 4 {
 		reading.Go(func() {
 			for life := 0; !stop.Load(); life++ {
 				opts := []broadcast.SubscribeOption{broadcast.WithReplay(1)}
-				switch (i + life) % 4 {
-				case 1:
-					opts = append(opts, broadcast.WithFilter(func(wide) bool { return true }))
-				case 2:
-					opts = append(opts, broadcast.WithPolicy(broadcast.DropOldest))
+				kind := (i + life) % len(kinds)
+				opts = append(opts, broadcast.WithPolicy(kinds[kind]))
+				if life%2 == 1 {
+					opts = append(opts, broadcast.WithFilter(func(e wide) bool {
+						if e.number() == 0 {
+							t.Errorf("the filter was asked about %v", e)
+						}
+						return true
+					}))
 				}
 				readUntilClosed(t, hub.NewReader(opts...), life)
 			}

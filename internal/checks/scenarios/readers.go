@@ -38,6 +38,9 @@ var readers = []Scenario{
 	{"reuse-leave", "a Block reader that closes in the middle of a read, and a publisher that uses its chunk again", reuseLeave},
 	{"reuse-filter", "a filtering Block reader at the end of a chunk that closes in a read, and a publisher that uses the next chunk again", reuseFilter},
 	{"reuse-join", "a reader that skips ahead joins with a replay, and a publisher that would use its chunk again", reuseJoin},
+	{"reuse-skip", "a reader that skips ahead, and chunks of a small ring that are used again unless it holds them", func(x *sched.X) { reuseSkip(x, (*world).reads, 2) }},
+	{"reuse-skip-batch", "the same with a batch", func(x *sched.X) { reuseSkip(x, (*world).batches, 1) }},
+	{"reuse-held", "a reader that skips ahead, whose filter looks at an event until its chunk would be used again", reuseHeld},
 	{"ring-first", "the first reader makes the ring during a publish", ringFirst},
 	{"replay", "a reader and a subscription with replays join during a publish", replay},
 	{"resume", "a reader resumes during a publish", resume},
@@ -219,6 +222,33 @@ func reuseJoin(x *sched.X) {
 	w.fill(1, 2)
 	w.Go("joiner", func() { w.next(w.follow(broadcast.DropOldest, 2, broadcast.WithReplay(2)), bg) })
 	w.publishes("publisher", bg, 3, 4, 5)
+}
+
+// reuseSkip reads n times, for which two events are always left.
+func reuseSkip(x *sched.X, reads func(*world, string, *follower, context.Context, int), n int) {
+	w := newWorld(x, broadcast.WithRing(2))
+	r := w.follow(broadcast.DropOldest, 2)
+	w.fill(1)
+	w.publishes("publisher", bg, 2, 3, 4, 5)
+	reads(w, "reader", r, bg, n)
+}
+
+func reuseHeld(x *sched.X) {
+	w := newWorld(x, broadcast.WithRing(2))
+	published, asked := make(chan struct{}), false
+	r := w.follow(broadcast.DropOldest, 2, broadcast.WithFilter(func(int) bool {
+		if !asked {
+			asked = true
+			sched.Recv(published, "filter")
+		}
+		return true
+	}))
+	w.fill(1, 2)
+	w.reads("reader", r, bg, 1)
+	w.Go("publisher", func() {
+		w.publish(bg, 3, 4, 5)
+		sched.Close(published, "published")
+	})
 }
 
 func ringFirst(x *sched.X) {
