@@ -228,16 +228,17 @@ func (d *document) misused(c work.Cell, name string) string {
 
 func (d *document) latency() {
 	for _, c := range cells(d.data.Results, "latency") {
-		rate := 0
+		var pace work.Pace
 		for _, r := range d.data.Results {
 			if r.Job.Cell == c {
-				rate = r.Job.Pace.Rate
+				pace = r.Job.Pace
 			}
 		}
 		d.printf("## Latency at a fixed rate\n\n")
 		d.printf("%s events a second to %s. A latency counts from the moment when the event was due, whatever delayed "+
 			"it. The publisher spins between two events, so that its timer is not what is measured. The ratio is that of the "+
-			"99th percentile.\n\n", count(rate), size(c))
+			"99th percentile. A run has %s events: 99.9 %% and the largest are of the slowest one or few, and a single pause by the "+
+			"operating system decides them.\n\n", count(pace.Rate), size(c), count(int(pace.Hold.Seconds()*float64(pace.Rate))))
 		rows := [][]string{{"competitor", "median", "99 %", "99.9 %", "largest", "ratio"}}
 		for _, name := range d.peers("latency") {
 			if r, bad := d.index.bad(c, name); bad {
