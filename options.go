@@ -93,9 +93,10 @@ func WithLogger(l *slog.Logger) Option {
 // readers and for WithReplay. Without it, a ring of 1,024 events appears with the
 // first reader. While there is a ring, a publish writes its event there too. That
 // allocates at most one chunk for every 64 events, and nothing where the ring uses its
-// memory again: while no reader has stopped in the middle of a chunk or leaves, and not more
-// than 64 have another policy than Block. It keeps the newest capacity events reachable, and
-// at most 128 more. It panics if capacity is less than 1.
+// memory again: while no reader leaves or is behind by all of the ring, and not more than 64
+// have another policy than Block. One that has stopped costs one chunk, one that reads on at
+// that distance up to one for every 64 events. It keeps the newest capacity events reachable,
+// and at most 128 more. It panics if capacity is less than 1.
 func WithRing(capacity int) Option {
 	if capacity < 1 {
 		panic("broadcast: WithRing: no capacity: pass 1 or more, or leave the option out")

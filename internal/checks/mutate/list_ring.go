@@ -15,6 +15,7 @@ var ringMutants = []mutant{
 		{"ring.go", "\t\t}\n\t}\n\treturn false\n}", "\t\t}\n\t}\n\tc.index.Store(noChunk)\n\treturn false\n}"},
 	}, "reuse-held", "Ring|Reader|Law7", false},
 	{"n9", "6", "readers that keep up are thought to hold every chunk", one("ring.go", "if reader.chunk.Load() == c {", "if reader.chunk.Load() != nil {"), "", "Ring", false},
+	{"n11", "1", "readers with policies of their own are counted, but not looked at", one("ring.go", "for _, list := range loose {\n\t\tfor _, reader", "for _, list := range loose[1:] {\n\t\tfor _, reader"), "reuse-ask", "Ring", false},
 	{"n10", "1", "readers with policies of their own are not looked at", one("ring.go", "r.readers[kindBlock+1:]", "r.readers[kindDrop:]"), "", "Ring", false},
 	{"n5", "1", "one that leaves at the end of a chunk is not thought to look at the next", one("ring.go", "r.kept = seq/chunkLen + 1", "r.kept = (seq + chunkLen - 1) / chunkLen"), "reuse-filter", "Ring|Reader|Law7", false},
 	{"n6", "4", "a reader that takes the place of a leaver is looked at twice", one("gate.go", "case r.near != 0: // it has taken the place of one who left meanwhile\n", ""), "gate-sort-leave", "Law4|Gate", false},

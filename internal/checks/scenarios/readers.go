@@ -38,8 +38,9 @@ var readers = []Scenario{
 	{"reuse-leave", "a Block reader that closes in the middle of a read, and a publisher that uses its chunk again", reuseLeave},
 	{"reuse-filter", "a filtering Block reader at the end of a chunk that closes in a read, and a publisher that uses the next chunk again", reuseFilter},
 	{"reuse-join", "a reader that skips ahead joins with a replay, and a publisher that would use its chunk again", reuseJoin},
-	{"reuse-skip", "a reader that skips ahead, and chunks of a small ring that are used again unless it holds them", func(x *sched.X) { reuseSkip(x, (*world).reads, 2) }},
-	{"reuse-skip-batch", "the same with a batch", func(x *sched.X) { reuseSkip(x, (*world).batches, 1) }},
+	{"reuse-skip", "a reader that skips ahead, and chunks of a small ring that are used again unless it holds them", func(x *sched.X) { reuseSkip(x, broadcast.DropOldest, (*world).reads, 2) }},
+	{"reuse-skip-batch", "the same with a batch", func(x *sched.X) { reuseSkip(x, broadcast.DropOldest, (*world).batches, 1) }},
+	{"reuse-ask", "the same with a policy that has it skip ahead", func(x *sched.X) { reuseSkip(x, skipAhead, (*world).reads, 2) }},
 	{"reuse-held", "a reader that skips ahead, whose filter looks at an event until its chunk would be used again", reuseHeld},
 	{"ring-first", "the first reader makes the ring during a publish", ringFirst},
 	{"replay", "a reader and a subscription with replays join during a publish", replay},
@@ -224,10 +225,12 @@ func reuseJoin(x *sched.X) {
 	w.publishes("publisher", bg, 3, 4, 5)
 }
 
+var skipAhead = broadcast.PolicyFunc(func(broadcast.Overflow) broadcast.Action { return broadcast.DropOldest })
+
 // reuseSkip reads n times, for which two events are always left.
-func reuseSkip(x *sched.X, reads func(*world, string, *follower, context.Context, int), n int) {
+func reuseSkip(x *sched.X, p broadcast.Policy, reads func(*world, string, *follower, context.Context, int), n int) {
 	w := newWorld(x, broadcast.WithRing(2))
-	r := w.follow(broadcast.DropOldest, 2)
+	r := w.follow(p, 2)
 	w.fill(1)
 	w.publishes("publisher", bg, 2, 3, 4, 5)
 	reads(w, "reader", r, bg, n)
