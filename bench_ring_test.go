@@ -301,25 +301,42 @@ func BenchmarkLaggard(b *testing.B) {
 func BenchmarkLoose(b *testing.B) {
 	for _, n := range []int{0, 1, 15, 63, 1000} {
 		b.Run(fmt.Sprintf("readers=%d", n), func(b *testing.B) {
-			hub := broadcast.New[benchEvent](1, broadcast.Block, broadcast.WithRing(1024))
-			var up, readers sync.WaitGroup
-			up.Add(n + 1)
-			for i := range n + 1 {
-				policy := broadcast.Block
-				if i > 0 {
-					policy = broadcast.DropOldest
-				}
-				r := hub.NewReader(broadcast.WithPolicy(policy))
-				readers.Go(func() { readBatch(r, up.Done) })
-			}
-			up.Wait()
+			hub, end := besideLoose[benchEvent](n)
 			b.ReportAllocs()
 			for b.Loop() {
 				_ = hub.Publish(bg, benchEvent{})
 			}
-			hub.Close()
-			readers.Wait()
+			end()
 		})
+	}
+}
+
+// besideLoose makes a hub with one reader with Block and loose ones with DropOldest, all of
+// which take batches. end closes it and waits for them.
+func besideLoose[T any](loose int) (hub *broadcast.Hub[T], end func()) {
+	hub = broadcast.New[T](1, broadcast.Block, broadcast.WithRing(1024))
+	var up, readers sync.WaitGroup
+	up.Add(loose + 1)
+	for i := range loose + 1 {
+		policy := broadcast.Block
+		if i > 0 {
+			policy = broadcast.DropOldest
+		}
+		r := hub.NewReader(broadcast.WithPolicy(policy))
+		readers.Go(func() {
+			batch := make([]T, chunk)
+			up.Done()
+			for {
+				if _, err := r.ReadBatch(bg, batch); err != nil {
+					return
+				}
+			}
+		})
+	}
+	up.Wait()
+	return hub, func() {
+		hub.Close()
+		readers.Wait()
 	}
 }
 

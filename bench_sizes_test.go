@@ -94,26 +94,7 @@ func BenchmarkOpening(b *testing.B) {
 }
 
 func opening[T any](b *testing.B, loose int) {
-	hub := broadcast.New[T](1, broadcast.Block, broadcast.WithRing(1024))
-	var up, readers sync.WaitGroup
-	for i := range loose + 1 {
-		policy := broadcast.Block
-		if i > 0 {
-			policy = broadcast.DropOldest
-		}
-		r := hub.NewReader(broadcast.WithPolicy(policy))
-		up.Add(1)
-		readers.Go(func() {
-			batch := make([]T, chunk)
-			up.Done()
-			for {
-				if _, err := r.ReadBatch(bg, batch); err != nil {
-					return
-				}
-			}
-		})
-	}
-	up.Wait()
+	hub, end := besideLoose[T](loose)
 	var event T
 	var opens, others []time.Duration
 	for b.Loop() {
@@ -128,8 +109,7 @@ func opening[T any](b *testing.B, loose int) {
 			}
 		}
 	}
-	hub.Close()
-	readers.Wait()
+	end()
 	for unit, took := range map[string][]time.Duration{"opening-ns": opens, "other-ns": others} {
 		slices.Sort(took)
 		b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), unit)

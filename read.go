@@ -144,13 +144,14 @@ func (r *Reader[T]) fallBack() {
 // chunkOf returns the chunk that holds what comes behind cursor, or nil. It says that
 // it holds the chunk before it looks whether that is the one: see ring.isHeld.
 func (r *Reader[T]) chunkOf(cursor uint64) *chunk[T] {
+	index := cursor / chunkLen
 	c := r.chunk.Load()
-	if c != nil && c.index.Load() == cursor/chunkLen {
+	if c != nil && c.index.Load() == index {
 		return c
 	}
-	c = r.ring.chunk(cursor / chunkLen)
+	c = r.ring.chunk(index)
 	r.chunk.Store(c)
-	if c != nil && c.index.Load() != cursor/chunkLen {
+	if c == nil || c.index.Load() != index {
 		return nil
 	}
 	return c

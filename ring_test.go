@@ -36,9 +36,8 @@ func (c *counted) remain(n int64) int64 {
 }
 
 // Law 7: the ring holds its capacity and at most two chunks, and a reader that stalls
-// pins one chunk more.
+// pins one chunk more, until it has been told of its end.
 func TestLaw7_StalledReaderPinsOneChunk(t *testing.T) {
-	const chunk = 64
 	for _, capacity := range []int{1, 63, 64, 65, 500} {
 		for _, policy := range []broadcast.Action{broadcast.DropOldest, broadcast.Eject} {
 			var c counted
@@ -53,6 +52,11 @@ func TestLaw7_StalledReaderPinsOneChunk(t *testing.T) {
 			limit := int64(capacity + 3*chunk)
 			require.LessOrEqual(t, c.remain(limit), limit, "capacity %d", capacity)
 			require.GreaterOrEqual(t, c.alive.Load(), int64(capacity))
+
+			stalled.Close()
+			_, err = stalled.Next(bg)
+			require.Error(t, err)
+			require.LessOrEqual(t, c.remain(limit-chunk), limit-chunk, "it has been told that it has ended")
 			runtime.KeepAlive(stalled)
 			runtime.KeepAlive(parked)
 		}

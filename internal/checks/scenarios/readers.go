@@ -35,12 +35,14 @@ var readers = []Scenario{
 	{"skip-batch", "a reader that skips ahead and reads batches, beside a Block subscription", skipBatch},
 	{"reuse", "a Block reader, and chunks of a small ring that are used again", func(x *sched.X) { reuse(x, (*world).reads) }},
 	{"reuse-batch", "the same with batches", func(x *sched.X) { reuse(x, (*world).batches) }},
-	{"reuse-leave", "a Block reader that closes in the middle of a read, and a publisher that uses its chunk again", reuseLeave},
+	{"reuse-leave", "a Block reader that closes in the middle of a read, and a publisher that uses its chunk again", func(x *sched.X) { reuseLeave(x, broadcast.Block) }},
+	{"reuse-leave-skip", "the same with a reader that skips ahead", func(x *sched.X) { reuseLeave(x, broadcast.DropOldest) }},
 	{"reuse-filter", "a filtering Block reader at the end of a chunk that closes in a read, and a publisher that uses the next chunk again", reuseFilter},
 	{"reuse-join", "a reader that skips ahead joins with a replay, and a publisher that would use its chunk again", reuseJoin},
 	{"reuse-skip", "a reader that skips ahead, and chunks of a small ring that are used again unless it holds them", func(x *sched.X) { reuseSkip(x, broadcast.DropOldest, (*world).reads, 2) }},
 	{"reuse-skip-batch", "the same with a batch", func(x *sched.X) { reuseSkip(x, broadcast.DropOldest, (*world).batches, 1) }},
 	{"reuse-ask", "the same with a policy that has it skip ahead", func(x *sched.X) { reuseSkip(x, skipAhead, (*world).reads, 2) }},
+	{"reuse-eject", "the same with a reader that is ejected", func(x *sched.X) { reuseSkip(x, broadcast.Eject, (*world).reads, 2) }},
 	{"reuse-held", "a reader that skips ahead, whose filter looks at an event until its chunk would be used again", reuseHeld},
 	{"ring-first", "the first reader makes the ring during a publish", ringFirst},
 	{"replay", "a reader and a subscription with replays join during a publish", replay},
@@ -189,9 +191,9 @@ func reuse(x *sched.X, reads func(*world, string, *follower, context.Context, in
 	reads(w, "reader", r, bg, 3)
 }
 
-func reuseLeave(x *sched.X) {
+func reuseLeave(x *sched.X, p broadcast.Policy) {
 	w := newWorld(x, broadcast.WithRing(2))
-	r := w.follow(broadcast.Block, 2)
+	r := w.follow(p, 2)
 	w.fill(1, 2)
 	w.reads("reader", r, bg, 1)
 	w.Go("closer", r.Close)
